@@ -1,0 +1,77 @@
+// Batcher: batches the requests of many threads in front of one executor.
+//
+// All methods may be called from any thread. A blocking infer() that finds a free permit runs on the
+// calling thread at once; everything else runs on worker threads. Each accepted request is completed
+// exactly once: with outputs, an error, a cancellation or a timeout.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <dynbatch/completion_port.hpp>
+#include <dynbatch/executor.hpp>
+#include <dynbatch/export.hpp>
+#include <dynbatch/gear.hpp>
+#include <dynbatch/options.hpp>
+#include <dynbatch/stats.hpp>
+#include <dynbatch/tensor.hpp>
+#include <dynbatch/ticket.hpp>
+
+namespace dynbatch {
+
+/// What was found out about the model while it was loaded.
+struct LoadReport {
+  bool probed = false;            // the probe ran to its end
+  bool rows_independent = false;  // each row's answer is the same in company and alone
+  bool bit_equal = false;         // ... to the last bit
+  double difference = 0.0;        // largest |together - alone| / max|alone| seen
+  bool merges = false;            // whether requests share batches
+  std::string warning;            // why they do not, where that may surprise; else empty
+};
+
+class DYNBATCH_EXPORT Batcher {
+ public:
+  /// Prepares gear memory, runs each gear, checks row independence, starts the workers. Takes as
+  /// long as these runs do. Throws Error(model) or Error(invalid_argument).
+  explicit Batcher(std::unique_ptr<Executor> executor, BatchingOptions options = {});
+  Batcher(const Batcher&) = delete;
+  Batcher& operator=(const Batcher&) = delete;
+  /// Closes without draining.
+  ~Batcher();
+
+  /// Copies the rows of `inputs` (one view per input, in the order of spec().inputs) into the queue
+  /// and returns. A refused request gives a ticket with accepted() == false.
+  Ticket submit(std::span<const InputView> inputs, const SubmitOptions& options = {}) noexcept;
+  /// Like submit, and may run the batch on this thread before it returns: the first half of infer().
+  Ticket start(std::span<const InputView> inputs, const SubmitOptions& options = {}) noexcept;
+  /// Submits and waits; the ticket is done. After options.timeout it ends with ErrorCode::timeout.
+  Ticket infer(std::span<const InputView> inputs,
+               const SubmitOptions& options = {.on_full = OnFull::wait}) noexcept;
+  /// Has `port` deliver `context` once when there is room again, or at once if there is now or the
+  /// batcher is closed. Callers that wait for room are served in the order they came.
+  void notify_space(CompletionPort& port, void* context) noexcept;
+
+  /// Lends the calling thread as a worker until the batcher is closed (own_workers == false).
+  void work() noexcept;
+  /// Refuses new requests. drain: waits for the accepted ones. Otherwise cancels those that wait and
+  /// asks the running batches to end early. Returns when no run is inside the executor.
+  void close(bool drain = true) noexcept;
+  bool closed() const noexcept;
+
+  const ModelSpec& spec() const noexcept;
+  const GearTable& gears() const noexcept;
+  const LoadReport& report() const noexcept;
+  MemoryPlan memory_plan() const;
+  Stats stats() const;
+  void set_max_queue_delay(std::chrono::nanoseconds delay);
+  std::chrono::nanoseconds max_queue_delay() const noexcept;
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace dynbatch

@@ -1,0 +1,52 @@
+// Gears: the batch profiles that a model is prepared for, and the memory they need.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <dynbatch/export.hpp>
+
+namespace dynbatch {
+
+/// A batch size that is prepared, with what was measured for it at load.
+struct Gear {
+  std::size_t batch_size = 0;
+  double seconds = 0.0;      // median time of one run, without company
+  std::size_t input_bytes = 0;   // of all batched inputs at this size
+  std::size_t output_bytes = 0;  // of all outputs of known shape at this size
+};
+
+/// The gears of a model, in the user's order.
+struct GearTable {
+  std::vector<Gear> gears;
+  /// The largest batch that is formed: the smallest gear whose time per row is within 3 % of the
+  /// best one (Batching::automatic), the largest gear (always), 1 request (off).
+  std::size_t cap = 0;
+  bool filled = false;  // every batch has exactly the size of a gear
+
+  /// The smallest gear of at least `rows` rows; null if there is none.
+  DYNBATCH_EXPORT const Gear* smallest_that_fits(std::size_t rows) const noexcept;
+  /// The gear of exactly this size; null if there is none.
+  DYNBATCH_EXPORT const Gear* exact(std::size_t batch_size) const noexcept;
+  DYNBATCH_EXPORT std::size_t largest() const noexcept;
+};
+
+/// The memory that dynbatch itself plans, in bytes of address space; pages become resident when a
+/// batch first touches them. The executor's own memory (weights, activations) is not in it.
+struct MemoryPlan {
+  struct GearBytes {
+    std::size_t batch_size = 0;
+    std::size_t input_bytes = 0;   // what one batch of this gear touches of a batch block
+    std::size_t output_bytes = 0;  // ... and of an output block
+  };
+  std::vector<GearBytes> gears;
+  std::size_t batch_blocks = 0;
+  std::size_t batch_block_bytes = 0;  // each, alignment included
+  std::size_t output_blocks = 0;
+  std::size_t output_block_bytes = 0;
+  std::size_t total_bytes = 0;
+  std::size_t queue_capacity = 0;  // rows that may wait
+};
+
+}  // namespace dynbatch

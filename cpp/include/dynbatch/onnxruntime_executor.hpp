@@ -1,0 +1,84 @@
+// The executor that runs ONNX models on ONNX Runtime's C API, on whatever thread leads the batch.
+//
+// ONNX Runtime's shared library is loaded at run time, once a process, and never unloaded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <dynbatch/executor.hpp>
+#include <dynbatch/export.hpp>
+
+namespace dynbatch {
+
+/// Names one dimension of an input whose dimensions have no usable names of their own.
+struct InputAxis {
+  std::string input;
+  std::size_t axis = 0;  // counted with the batch axis
+  bool operator<(const InputAxis& other) const noexcept {
+    return input != other.input ? input < other.input : axis < other.axis;
+  }
+};
+
+struct OnnxRuntimeOptions {
+  /// Path of ONNX Runtime's shared library. Empty: the environment variable DYNBATCH_ORT_LIB, a
+  /// library that the process has loaded already, then the loader's own search.
+  std::string library_path;
+  /// The host's own OrtApiBase*, so that a process keeps one ONNX Runtime; null: load one.
+  const void* api_base = nullptr;
+  std::size_t intra_op_threads = 1;
+  /// Values for the model's free dimensions, by name, or by input and axis.
+  std::map<std::string, std::int64_t> dimensions;
+  std::map<InputAxis, std::int64_t> input_dimensions;
+  /// Inputs declared to have no batch axis (true) or to have one (false), against what their shapes
+  /// suggest.
+  std::map<std::string, bool> shared_inputs;
+  /// Session configuration entries, passed on as they are.
+  std::vector<std::pair<std::string, std::string>> session_config;
+};
+
+/// Loads a model file. Throws Error(model), which names the way out where the model cannot be
+/// batched (a static leading dimension of 1, unbound free dimensions, strings, sequences, ...).
+DYNBATCH_EXPORT std::unique_ptr<Executor> make_onnxruntime_executor(
+    const std::string& model_path, const OnnxRuntimeOptions& options = {});
+/// The same for a model in memory, which is not used after the call.
+DYNBATCH_EXPORT std::unique_ptr<Executor> make_onnxruntime_executor(
+    const void* model_data, std::size_t model_size, const OnnxRuntimeOptions& options = {});
+
+/// The model metadata that ONNX Runtime's get_modelmeta tells, read through the same library.
+struct OnnxModelMetadata {
+  std::string producer_name;
+  std::string graph_name;
+  std::string domain;
+  std::string description;
+  std::string graph_description;
+  std::int64_t version = 0;
+  std::map<std::string, std::string> custom;
+};
+
+/// An input or output as the model declares it: -1 and a symbolic name (or "") where a dimension is
+/// free.
+struct OnnxTensorDeclaration {
+  std::string name;
+  DataType dtype = DataType::float32;
+  std::vector<std::int64_t> shape;
+  std::vector<std::string> dimension_names;
+};
+
+/// What an executor made by make_onnxruntime_executor can tell beyond ModelSpec. Null for others.
+struct OnnxModelDescription {
+  std::string library_path;
+  std::string library_version;
+  OnnxModelMetadata metadata;
+  std::vector<OnnxTensorDeclaration> inputs;
+  std::vector<OnnxTensorDeclaration> outputs;
+};
+DYNBATCH_EXPORT const OnnxModelDescription* onnx_description(const Executor& executor) noexcept;
+
+}  // namespace dynbatch

@@ -1,0 +1,115 @@
+// Tensors as callers, the core and executors see them: types, shapes, and views that own nothing.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <dynbatch/export.hpp>
+
+namespace dynbatch {
+
+/// Element types, with the numbers that ONNX gives them.
+enum class DataType : std::uint8_t {
+  float32 = 1,
+  uint8 = 2,
+  int8 = 3,
+  uint16 = 4,
+  int16 = 5,
+  int32 = 6,
+  int64 = 7,
+  boolean = 9,
+  float16 = 10,
+  float64 = 11,
+  uint32 = 12,
+  uint64 = 13,
+  bfloat16 = 16,
+};
+
+/// Bytes of one element; 0 for a value that is no DataType.
+DYNBATCH_EXPORT std::size_t size_of(DataType type) noexcept;
+/// "float32", "int64", ...; "unknown" for a value that is no DataType. A static string.
+DYNBATCH_EXPORT const char* name_of(DataType type) noexcept;
+
+/// Dimensions by value, so that views need no allocation.
+class Shape {
+ public:
+  static constexpr std::size_t kMaxRank = 8;  // includes the batch axis; deeper tensors are refused
+
+  Shape() = default;
+  Shape(std::initializer_list<std::int64_t> dims) { for (const std::int64_t d : dims) push_back(d); }
+  explicit Shape(std::span<const std::int64_t> dims) { for (const std::int64_t d : dims) push_back(d); }
+
+  /// Appends a dimension; one beyond kMaxRank makes the shape invalid, which submit() refuses.
+  void push_back(std::int64_t dim) noexcept {
+    if (rank_ < kMaxRank) dims_[rank_] = dim;
+    ++rank_;
+  }
+  std::size_t rank() const noexcept { return rank_; }
+  bool valid() const noexcept { return rank_ <= kMaxRank; }
+  std::int64_t operator[](std::size_t axis) const noexcept { return dims_[axis]; }
+  std::span<const std::int64_t> dims() const noexcept {
+    return {dims_.data(), rank_ < kMaxRank ? rank_ : kMaxRank};
+  }
+  bool operator==(const Shape& other) const noexcept;
+
+ private:
+  std::array<std::int64_t, kMaxRank> dims_{};
+  std::size_t rank_ = 0;
+};
+
+/// "[2, 3, 416, 416]".
+DYNBATCH_EXPORT std::string to_string(const Shape& shape);
+
+/// What a model says about one input or output.
+struct TensorSpec {
+  std::string name;
+  DataType dtype = DataType::float32;
+  /// One row, without the batch axis; the whole tensor for a shared input. -1 in an output marks a
+  /// dimension that is known only after a run.
+  Shape row_shape;
+  /// An input without a batch axis: requests run together only if its bytes are equal.
+  bool shared = false;
+
+  /// Bytes of one row (of the whole tensor if shared); 0 if a dimension is -1.
+  DYNBATCH_EXPORT std::size_t row_bytes() const noexcept;
+  DYNBATCH_EXPORT bool has_known_shape() const noexcept;
+};
+
+/// The batched and shared inputs and the outputs of a model, in the model's own order.
+struct ModelSpec {
+  std::vector<TensorSpec> inputs;
+  std::vector<TensorSpec> outputs;
+  /// Above 0: the model was exported with this batch and runs no other; its only gear, filled.
+  std::size_t fixed_batch = 0;
+};
+
+/// A caller's input, with its batch axis (none if the input is shared). C-contiguous. The memory is
+/// read only until the call that takes the view has returned.
+struct InputView {
+  const void* data = nullptr;
+  DataType dtype = DataType::float32;
+  Shape shape;
+};
+
+/// An output of a finished request, with its batch axis. Valid until its ticket is destroyed.
+struct OutputView {
+  const void* data = nullptr;
+  std::size_t size_bytes = 0;
+  DataType dtype = DataType::float32;
+  Shape shape;
+};
+
+inline bool Shape::operator==(const Shape& other) const noexcept {
+  if (rank_ != other.rank_) return false;
+  for (std::size_t axis = 0; axis < rank_ && axis < kMaxRank; ++axis) {
+    if (dims_[axis] != other.dims_[axis]) return false;
+  }
+  return true;
+}
+
+}  // namespace dynbatch
