@@ -81,12 +81,10 @@ def test_atomics_are_not_used_through_operators() -> None:
         for name in {match[1] for match in DECLARATION.finditer(code)}:
             # A local variable may share a member's name; through an object or with the members'
             # underscore it is the atomic itself.
-            member = (
-                rf"(?:(?:\.|->)\s*{name}|(?<![\w.>]){name})"
-                if name.endswith("_")
-                else (rf"(?:\.|->)\s*{name}")
+            before = r"(?<!\w)" if name.endswith("_") else r"(?:\.|->)\s*"
+            use = re.compile(
+                rf"{before}{name}\s*(?:[+\-|&^]?=(?!=)|\+\+|--)|(?:\+\+|--)\s*{name}\b"
             )
-            use = re.compile(rf"{member}\s*(?:[+\-|&^]?=(?!=)|\+\+|--)|(?:\+\+|--)\s*{name}\b")
             faults += [
                 f"{name_of(path)}:{code.count(chr(10), 0, match.start()) + 1}: {match[0]}"
                 for match in use.finditer(code)

@@ -1,0 +1,64 @@
+"""Environments and programs that stand on an installed dynbatch, away from the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MLP = ROOT / "build/models/small/mlp.onnx"
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints; a failure shows all that it said."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        line = " ".join(str(part) for part in command)
+        pytest.fail(f"{line}\nexit {result.returncode}\n{result.stdout}\n{result.stderr}")
+    return result.stdout
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment in which the wheel is installed and nothing else of this checkout."""
+
+    folder: Path
+    elsewhere: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin/python"
+
+    def run(self, *arguments: str | Path) -> str:
+        """Run its Python far from the checkout, with no compiler or other tool within reach."""
+        env = {"PATH": str(self.folder / "bin"), "HOME": str(self.elsewhere)}
+        return run(self.python, *arguments, cwd=self.elsewhere, env=env)
+
+    def onnxruntime_library(self) -> Path:
+        site = Path(
+            self.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+        )
+        (library,) = (site / "onnxruntime/capi").glob("libonnxruntime.so.*")
+        return library
+
+
+def build_examples(build: Path, *options: str) -> Path:
+    """Configure and build examples/cpp as a project of its own."""
+    run("cmake", "-S", ROOT / "examples/cpp", "-B", build, "-DCMAKE_BUILD_TYPE=Release", *options)
+    run("cmake", "--build", build)
+    return build
+
+
+def run_example(program: Path, *arguments: str | Path, library: Path) -> str:
+    return run(program, *arguments, env={**os.environ, "DYNBATCH_ORT_LIB": str(library)})
