@@ -96,7 +96,7 @@ bench: deps models package ## Micro benchmarks, then the first figures
 
 # --- lint ----------------------------------------------------------------------------------------
 
-CXX_FILES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp' '*.h')
+CXX_FILES = $(shell find cpp python tests bench examples -name '*.[ch]pp' -o -name '*.h')
 
 lint: lint-python lint-cpp ## Formatters, type checker, clang-tidy and the repository's own rules
 

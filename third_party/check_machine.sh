@@ -45,7 +45,6 @@ else
   missing g++ "$cxx does not run; GCC 12 or newer compiles the library"
 fi
 
-command -v git >/dev/null 2>&1 || missing git "git, which tells the lint tests what is in the tree"
 
 [ -z "$packages" ] && exit 0
 echo "This machine lacks:$reasons" >&2

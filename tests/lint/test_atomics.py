@@ -7,7 +7,10 @@ atomics there, so that a reader, too, knows one at sight.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from repository import CXX_SUFFIXES, ROOT, files_below, name_of, without_comments
 
@@ -35,28 +38,23 @@ def arguments_from(code: str, opening: int) -> str:
 
 
 def comment_above(lines: list[str], index: int) -> str:
-    """The comments within reach of a line: on it, and whole those that end just above it."""
-    found = [lines[index]]
-    reach = index - PAIRING_LINES
-    position = index - 1
-    while position >= 0:
-        is_comment = lines[position].lstrip().startswith("//")
-        if position < reach and not is_comment:
-            break
-        if is_comment or "//" in lines[position]:
-            found.append(lines[position])
-        position -= 1
-    return "\n".join(found)
+    """A line and those within reach above it; a block of comment lines is within reach whole."""
+    first = max(index - PAIRING_LINES, 0)
+    while first > 0 and all(
+        line.lstrip().startswith("//") for line in lines[first - 1 : first + 1]
+    ):
+        first -= 1
+    return "\n".join(lines[first : index + 1])
 
 
-def faults_of(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8")
+def order_faults(name: str, text: str) -> list[str]:
+    """Operations that do not say their order, or which operation of another thread they meet."""
     code = without_comments(text)
     lines = text.splitlines()
     faults = []
     for match in OPERATION.finditer(code):
         index = code.count("\n", 0, match.start())
-        place = f"{name_of(path)}:{index + 1}: {match[1]}"
+        place = f"{name}:{index + 1}: {match[1]}"
         orders = ORDER.findall(arguments_from(code, match.end() - 1))
         if not orders:
             faults.append(f"{place} names no memory order")
@@ -68,28 +66,65 @@ def faults_of(path: Path) -> list[str]:
     return faults
 
 
+def operator_faults(name: str, text: str) -> list[str]:
+    """Uses such as x = 1, ++x and x += 1, which are sequentially consistent without saying so."""
+    code = without_comments(text)
+    faults = []
+    for atomic in {match[1] for match in DECLARATION.finditer(code)}:
+        # A local variable may share a member's name; through an object, or with the underscore
+        # of members, it is the atomic itself.
+        before = r"(?<!\w)" if atomic.endswith("_") else r"(?:\.|->)\s*"
+        use = re.compile(
+            rf"{before}{atomic}\s*(?:[+\-|&^]?=(?!=)|\+\+|--)|(?:\+\+|--)\s*{atomic}\b"
+        )
+        faults += [
+            f"{name}:{code.count(chr(10), 0, match.start()) + 1}: {match[0]}"
+            for match in use.finditer(code)
+        ]
+    return faults
+
+
+def in_all_sources(find: Callable[[str, str], list[str]]) -> list[str]:
+    return [
+        fault
+        for path in library_sources()
+        for fault in find(name_of(path), path.read_text(encoding="utf-8"))
+    ]
+
+
 def test_atomic_operations_name_their_order_and_their_partner() -> None:
-    faults = [fault for path in library_sources() for fault in faults_of(path)]
+    faults = in_all_sources(order_faults)
     assert not faults, "\n".join(faults)
 
 
 def test_atomics_are_not_used_through_operators() -> None:
-    # x = 1, ++x and x += 1 on an atomic are sequentially consistent without saying so.
-    faults = []
-    for path in library_sources():
-        code = without_comments(path.read_text(encoding="utf-8"))
-        for name in {match[1] for match in DECLARATION.finditer(code)}:
-            # A local variable may share a member's name; through an object or with the members'
-            # underscore it is the atomic itself.
-            before = r"(?<!\w)" if name.endswith("_") else r"(?:\.|->)\s*"
-            use = re.compile(
-                rf"{before}{name}\s*(?:[+\-|&^]?=(?!=)|\+\+|--)|(?:\+\+|--)\s*{name}\b"
-            )
-            faults += [
-                f"{name_of(path)}:{code.count(chr(10), 0, match.start()) + 1}: {match[0]}"
-                for match in use.finditer(code)
-            ]
+    faults = in_all_sources(operator_faults)
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("x_.load();", "names no memory order"),
+        ("x_.store(f(1, 2));", "names no memory order"),
+        ("x_.store(1, std::memory_order_release);", "pairs with"),
+        ("// pairs with\n\n\n\nx_.load(std::memory_order_acquire);", "pairs with"),
+        ("x_.exchange(1, std::memory_order_relaxed);", None),
+        ("// pairs with f: publishes y\nx_.load(std::memory_order_acquire);", None),
+        ("// pairs with f:\n// a\n// b\n// c\n// d\nx_.load(std::memory_order_acquire);", None),
+        ("// x_.load();", None),
+    ],
+)
+def test_orders_are_judged_rightly(code: str, fault: str | None) -> None:
+    found = order_faults("x.cpp", code)
+    assert len(found) == (0 if fault is None else 1)
+    assert fault is None or fault in found[0]
+
+
+@pytest.mark.parametrize("use", ["x_ = 1;", "x_++;", "--x_;", "other.x_ |= 2;"])
+def test_operators_on_atomics_are_seen(use: str) -> None:
+    assert operator_faults("x.cpp", f"std::atomic<int> x_{{0}};\n{use}")
+    assert not operator_faults("x.cpp", f"int x_{{0}};\n{use}")
 
 
 def test_no_fences() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+import pytest
 
 from repository import CXX_SUFFIXES, ROOT, files_below, included, name_of, without_comments
 
@@ -28,10 +29,11 @@ SYSTEM_HEADERS_OF = {"base": SYSTEM_HEADER, "executor": re.compile(r"^dlfcn\.h$"
 STANDARD_HEADER = re.compile(r"^([a-z_]+|std[a-z]+\.h)$")
 
 
-def layer_faults(path: Path, folder: str) -> list[str]:
+def layer_faults(name: str, folder: str, text: str) -> list[str]:
+    """Includes of a source in a folder of cpp/src that its layer does not allow."""
     faults = []
-    for line, target, quoted in included(path.read_text(encoding="utf-8")):
-        place = f"{name_of(path)}:{line}"
+    for line, target, quoted in included(text):
+        place = f"{name}:{line}"
         if SYSTEM_HEADER.match(target):
             allowed = SYSTEM_HEADERS_OF.get(folder)
             if allowed is None or not allowed.match(target):
@@ -64,8 +66,29 @@ def test_every_source_folder_is_a_layer() -> None:
 def test_includes_go_down_only() -> None:
     faults = []
     for path in files_below("cpp/src", suffixes=CXX_SUFFIXES):
-        faults += layer_faults(path, path.relative_to(ROOT / "cpp/src").parts[0])
+        folder = path.relative_to(ROOT / "cpp/src").parts[0]
+        faults += layer_faults(name_of(path), folder, path.read_text(encoding="utf-8"))
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("folder", "include", "allowed"),
+    [
+        ("queue", '"memory/gear_memory.hpp"', True),
+        ("queue", '"queue/request_queue.hpp"', True),
+        ("queue", "<dynbatch/tensor.hpp>", True),
+        ("queue", "<cstdint>", True),
+        ("queue", '"executor/ort_library.hpp"', False),
+        ("memory", '"queue/request_queue.hpp"', False),
+        ("capi", '"base/platform.hpp"', False),
+        ("queue", '"request_queue.hpp"', False),
+        ("queue", "<sys/eventfd.h>", False),
+        ("base", "<sys/eventfd.h>", True),
+        ("batch", "<gtest/gtest.h>", False),
+    ],
+)
+def test_includes_are_judged_rightly(folder: str, include: str, allowed: bool) -> None:
+    assert (not layer_faults("x.cpp", folder, f"#include {include}\n")) is allowed
 
 
 def test_public_headers_include_only_standard_and_public_headers() -> None:
