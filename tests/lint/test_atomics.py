@@ -71,8 +71,8 @@ def operator_faults(name: str, text: str) -> list[str]:
     code = without_comments(text)
     faults = []
     for atomic in {match[1] for match in DECLARATION.finditer(code)}:
-        # A local variable may share a member's name; through an object, or with the underscore
-        # of members, it is the atomic itself.
+        if re.search(rf"(?<!return)(?<=\w)\s+{atomic}\s*[=;{{]", code):
+            continue  # something that is no atomic bears the name, too
         before = r"(?<!\w)" if atomic.endswith("_") else r"(?:\.|->)\s*"
         use = re.compile(
             rf"{before}{atomic}\s*(?:[+\-|&^]?=(?!=)|\+\+|--)|(?:\+\+|--)\s*{atomic}\b"
