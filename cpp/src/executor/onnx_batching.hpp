@@ -1,0 +1,37 @@
+// How the inputs and outputs that an ONNX model declares become rows: which inputs are batched,
+// which are shared, and what every free dimension is bound to. Pure functions; no ONNX Runtime.
+//
+// Dimensions are bound first; then a model is read as if it had been exported with those values:
+//   a dynamic leading dimension      the input is batched
+//   a scalar, or a static one        the input is shared, unless declared otherwise
+//   no dynamic one, all the same B   the model has a fixed batch of B, and all inputs are batched
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <dynbatch/onnxruntime_executor.hpp>
+
+namespace dynbatch {
+
+struct BoundInputs {
+  std::vector<TensorSpec> specs;
+  std::size_t fixed_batch = 0;  // 0: batches of any size
+  /// The bindings that can be told to ONNX Runtime, which knows dimensions by name alone: wherever
+  /// the name stands, it has this value.
+  std::vector<std::pair<std::string, std::int64_t>> overrides;
+};
+
+/// Throws Error(invalid_argument) where the options do not fit the inputs, and Error(model), with
+/// the way out, where the inputs cannot be batched.
+BoundInputs bind_inputs(const std::vector<OnnxTensorDeclaration>& inputs,
+                        const OnnxRuntimeOptions& options);
+
+/// `outputs` as a session tells them to which the overrides were told. Only a run shows whether
+/// their leading dimension is the batch. Throws Error(model).
+std::vector<TensorSpec> output_specs(const std::vector<OnnxTensorDeclaration>& outputs);
+
+}  // namespace dynbatch

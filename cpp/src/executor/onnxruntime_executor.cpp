@@ -1,0 +1,237 @@
+#include <dynbatch/onnxruntime_executor.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <numeric>
+
+#include "executor/onnx_batching.hpp"
+#include "executor/ort_handles.hpp"
+#include "executor/ort_library.hpp"
+#include "executor/ort_model_inspection.hpp"
+#include "executor/ort_session.hpp"
+#include "executor/ort_values.hpp"
+
+namespace dynbatch {
+namespace {
+
+// Values that prepare() makes at most, at about 0.15 us and 300 bytes each; a run makes what it
+// lacks.
+constexpr std::size_t kMostPreparedValues = 65536;
+
+/// What a run needs beside the stack; a thread keeps it, so that later runs allocate nothing.
+struct RunScratch {
+  std::vector<ort::Value*> values;
+  std::vector<Shape> shapes;
+};
+
+/// Whether ONNX Runtime is to bring, or has brought, the memory of an output.
+bool is_brought(const Batch& batch, const RunValues& outputs, std::size_t tensor) {
+  return !outputs.is_prepared(tensor) && batch.outputs[tensor] == nullptr;
+}
+
+/// Releases a value that a reader of outputs has held, maybe longer than the executor has lived.
+void release_value(void* value) {
+  static const ort::Api& api = use_ort_library({}).api;
+  api.ReleaseValue(static_cast<ort::Value*>(value));
+}
+
+class OnnxRuntimeExecutor final : public Executor {
+ public:
+  OnnxRuntimeExecutor(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
+
+  const ModelSpec& spec() const noexcept override { return spec_; }
+  void prepare(const PreparedMemory& memory) override;
+  Failure run(const Batch& batch, RunOutputs& outputs) noexcept override;
+  void terminate() noexcept override;
+
+  const OnnxModelDescription& description() const noexcept { return description_; }
+
+ private:
+  void open(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
+  void describe(const ort::Session* session);
+  std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
+  Failure run_batch(const Batch& batch, RunOutputs& outputs);
+  Failure failure_of(ort::Status* status) const;
+  Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
+  Failure read_shapes(const Batch& batch, const RunValues& values, std::span<Shape> shapes) const;
+  Failure hand_over(const Batch& batch, RunValues& values, std::span<const Shape> shapes,
+                    RunOutputs& outputs) const;
+
+  const OrtLibrary& library_;
+  OnnxModelDescription description_;
+  ModelSpec spec_;
+  std::vector<const char*> input_names_;   // into spec_
+  std::vector<const char*> output_names_;  // into spec_
+  ort::Handle<ort::Session> session_;
+  // One for all runs: they only read it, and terminate() is meant for all of them.
+  ort::Handle<ort::RunOptions> run_options_;
+  std::optional<PreparedValues> prepared_inputs_;
+  std::optional<PreparedValues> prepared_outputs_;
+};
+
+OnnxRuntimeExecutor::OnnxRuntimeExecutor(const OnnxModelSource& model,
+                                         const OnnxRuntimeOptions& options)
+    : library_(use_ort_library({options.library_path, options.api_base})) {
+  open(model, options);
+  for (const TensorSpec& input : spec_.inputs) input_names_.push_back(input.name.c_str());
+  for (const TensorSpec& output : spec_.outputs) output_names_.push_back(output.name.c_str());
+  run_options_ = ort::make_handle<ort::RunOptions>(
+      library_.api, library_.api.ReleaseRunOptions, "cannot make run options",
+      [this](auto made) { return library_.api.CreateRunOptions(made); });
+  prepared_inputs_.emplace(library_, spec_.inputs);
+  prepared_outputs_.emplace(library_, spec_.outputs);
+}
+
+void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOptions& options) {
+  const bool binds = !options.dimensions.empty() || !options.input_dimensions.empty();
+  if (binds) {
+    // A session that has bound a dimension no longer tells its name.
+    describe(open_session_to_inspect(library_, model, options).get());
+  } else {
+    session_ = open_session(library_, model, options);
+    describe(session_.get());
+  }
+  BoundInputs bound = bind_inputs(description_.inputs, options);
+  if (binds) session_ = open_session(library_, model, options, bound.overrides);
+  spec_.inputs = std::move(bound.specs);
+  spec_.outputs = output_specs(read_outputs(library_.api, session_.get()));
+  spec_.fixed_batch = bound.fixed_batch;
+}
+
+void OnnxRuntimeExecutor::describe(const ort::Session* session) {
+  description_.library_path = library_.path;
+  description_.library_version = library_.version;
+  description_.metadata = read_metadata(library_.api, session);
+  description_.inputs = read_inputs(library_.api, session);
+  description_.outputs = read_outputs(library_.api, session);
+}
+
+// Preparing.
+
+void OnnxRuntimeExecutor::prepare(const PreparedMemory& memory) {
+  const std::vector<std::size_t> sizes = sizes_to_prepare(memory);
+  prepared_inputs_->build(memory.input_slots, sizes);
+  prepared_outputs_->build(memory.output_slots, sizes);
+}
+
+/// Every size up to the largest while that is affordable, else the given ones, else none.
+std::vector<std::size_t> OnnxRuntimeExecutor::sizes_to_prepare(const PreparedMemory& memory) const {
+  if (memory.batch_sizes.empty()) return {};
+  const std::size_t values_of_a_size = memory.input_slots.size() * spec_.inputs.size() +
+                                       memory.output_slots.size() * spec_.outputs.size();
+  const auto affordable = [&](std::size_t sizes) {
+    return values_of_a_size * sizes <= kMostPreparedValues;
+  };
+  if (spec_.fixed_batch == 0 && affordable(memory.batch_sizes.back())) {
+    std::vector<std::size_t> all(memory.batch_sizes.back());
+    std::iota(all.begin(), all.end(), std::size_t{1});
+    return all;
+  }
+  return affordable(memory.batch_sizes.size()) ? memory.batch_sizes : std::vector<std::size_t>();
+}
+
+// Running.
+
+Failure OnnxRuntimeExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
+  try {
+    return run_batch(batch, outputs);
+  } catch (const std::exception& error) {
+    return {ErrorCode::execution, error.what(), nullptr};
+  }
+}
+
+Failure OnnxRuntimeExecutor::run_batch(const Batch& batch, RunOutputs& outputs) {
+  thread_local RunScratch scratch;
+  scratch.values.resize(spec_.inputs.size() + spec_.outputs.size());
+  const std::span<ort::Value*> places(scratch.values);
+  RunValues in(library_, spec_.inputs, places.first(spec_.inputs.size()),
+               prepared_inputs_->find(batch.input_slot, batch.rows));
+  RunValues out(library_, spec_.outputs, places.subspan(spec_.inputs.size()),
+                prepared_outputs_->find(batch.output_slot, batch.rows));
+  if (Failure failure = make_missing(batch, in, out)) return failure;
+  ort::Status* status = library_.api.Run(session_.get(), run_options_.get(), input_names_.data(),
+                                         in.values(), input_names_.size(), output_names_.data(),
+                                         output_names_.size(), out.values());
+  if (status != nullptr) return failure_of(status);
+  scratch.shapes.resize(spec_.outputs.size());
+  if (Failure failure = read_shapes(batch, out, scratch.shapes)) return failure;
+  return hand_over(batch, out, scratch.shapes, outputs);
+}
+
+Failure OnnxRuntimeExecutor::make_missing(const Batch& batch, RunValues& inputs,
+                                          RunValues& outputs) const {
+  for (std::size_t tensor = 0; tensor < spec_.inputs.size(); ++tensor) {
+    if (inputs.is_prepared(tensor)) continue;
+    ort::Status* status = inputs.make(tensor, batch.rows, batch.inputs[tensor]);
+    if (status != nullptr) return failure_of(status);
+  }
+  for (std::size_t tensor = 0; tensor < spec_.outputs.size(); ++tensor) {
+    if (outputs.is_prepared(tensor) || is_brought(batch, outputs, tensor)) continue;
+    ort::Status* status = outputs.make(tensor, batch.rows, batch.outputs[tensor]);
+    if (status != nullptr) return failure_of(status);
+  }
+  return {};
+}
+
+/// Reads the shapes of the outputs that ONNX Runtime has brought, and checks that they have the
+/// batch's rows; those of the others it has checked itself.
+Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& values,
+                                         std::span<Shape> shapes) const {
+  for (std::size_t tensor = 0; tensor < shapes.size(); ++tensor) {
+    if (!is_brought(batch, values, tensor)) continue;
+    Shape& shape = shapes[tensor];
+    ort::Status* status = read_shape(library_, values.values()[tensor], shape);
+    if (status != nullptr) return failure_of(status);
+    const auto rows = static_cast<std::int64_t>(batch.rows);
+    if (shape.valid() && shape.rank() > 0 && shape[0] == rows) continue;
+    return {ErrorCode::execution,
+            "output '" + spec_.outputs[tensor].name + "' has the shape " + to_string(shape) +
+                " for a batch of " + std::to_string(batch.rows) +
+                " rows: its leading dimension must be the batch, and it may have at most " +
+                std::to_string(Shape::kMaxRank) + " dimensions",
+            nullptr};
+  }
+  return {};
+}
+
+/// Hands what ONNX Runtime has brought to the batch; call after every shape has been read.
+Failure OnnxRuntimeExecutor::hand_over(const Batch& batch, RunValues& values,
+                                       std::span<const Shape> shapes, RunOutputs& outputs) const {
+  for (std::size_t tensor = 0; tensor < shapes.size(); ++tensor) {
+    if (!is_brought(batch, values, tensor)) continue;
+    void* data = nullptr;
+    ort::Status* status = library_.api.GetTensorMutableData(values.values()[tensor], &data);
+    if (status != nullptr) return failure_of(status);
+    outputs.adopt(tensor, data, shapes[tensor], release_value, values.take(tensor));
+  }
+  return {};
+}
+
+Failure OnnxRuntimeExecutor::failure_of(ort::Status* status) const {
+  return {ErrorCode::execution, ort::take_message(library_.api, status), nullptr};
+}
+
+void OnnxRuntimeExecutor::terminate() noexcept {
+  library_.api.ReleaseStatus(library_.api.RunOptionsSetTerminate(run_options_.get()));
+}
+
+}  // namespace
+
+std::unique_ptr<Executor> make_onnxruntime_executor(const std::string& model_path,
+                                                    const OnnxRuntimeOptions& options) {
+  return std::make_unique<OnnxRuntimeExecutor>(
+      OnnxModelSource{.path = model_path, .data = nullptr, .size = 0}, options);
+}
+
+std::unique_ptr<Executor> make_onnxruntime_executor(const void* model_data, std::size_t model_size,
+                                                    const OnnxRuntimeOptions& options) {
+  return std::make_unique<OnnxRuntimeExecutor>(
+      OnnxModelSource{.path = {}, .data = model_data, .size = model_size}, options);
+}
+
+const OnnxModelDescription* onnx_description(const Executor& executor) noexcept {
+  const auto* own = dynamic_cast<const OnnxRuntimeExecutor*>(&executor);
+  return own == nullptr ? nullptr : &own->description();
+}
+
+}  // namespace dynbatch
