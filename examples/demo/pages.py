@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pydoc_data import topics as reference
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ def prose(text: str) -> tuple[str, ...]:
 
 
 def zen_of_python() -> Document:
+    # Importing it prints it.
     with contextlib.redirect_stdout(io.StringIO()):
         import this
     title, *aphorisms = codecs.decode(this.s, "rot13").splitlines()
@@ -99,11 +101,9 @@ def license_text(root: Path) -> Document:
 
 
 def language_reference(topics: tuple[str, ...] = TOPICS) -> list[Document]:
-    from pydoc_data import topics as reference
-
-    texts = ((topic, reference.topics.get(topic, "")) for topic in topics)
-    documents = (Document(plain(text.split("\n", 1)[0]), prose(text)) for _, text in texts)
-    return [document for document in documents if document.paragraphs]
+    texts = (reference.topics.get(topic, "") for topic in topics)
+    found = (Document(plain(text.split("\n", 1)[0]), prose(text)) for text in texts)
+    return [document for document in found if document.paragraphs]
 
 
 def documents(root: Path) -> list[Document]:
@@ -112,8 +112,6 @@ def documents(root: Path) -> list[Document]:
 
 def sentences(root: Path, limit: int) -> list[str]:
     """Sentences of the documents and of the rest of the reference, each one once."""
-    from pydoc_data import topics as reference
-
     texts = [p for d in documents(root) for p in d.paragraphs]
     texts += [p for text in reference.topics.values() for p in prose(text)]
     found = (s for p in texts for s in re.split(r"(?<=[a-z)]\.) (?=[A-Z])", p))
@@ -181,7 +179,7 @@ def drawing(rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def make_pages(root: Path, fonts: Path, max_lines: int = 14) -> list[Page]:
+def make_pages(root: Path, fonts: Path, max_lines: int = 11) -> list[Page]:
     """Every page of the demo: one for each document, then a blank page and a drawing."""
     serif = fonts / "font-caladea" / "font_caladea" / "files"
     sans = fonts / "ttf-opensans" / "ttf_opensans" / "ttf"
@@ -192,7 +190,7 @@ def make_pages(root: Path, fonts: Path, max_lines: int = 14) -> list[Page]:
     rng = np.random.default_rng(2024)
     pages = []
     for i, document in enumerate(documents(root)):
-        lines_here = max_lines - i % 5
+        lines_here = max_lines - i % 4
         image, lines = typeset(document, faces[i % len(faces)], lines_here)
         pages.append(Page(document.title, scan(image, rng, upside_down=i % 6 == 3), lines))
     blank = Image.new("L", (WIDTH, HEIGHT), PAPER)

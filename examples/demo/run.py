@@ -35,7 +35,7 @@ from table import results_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLERS = 32
-SENTENCES = 400
+SENTENCES = 320
 MOST_CHARACTER_ERRORS = 0.03
 TOLERANCE = 1e-4
 
