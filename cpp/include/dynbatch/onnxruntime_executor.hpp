@@ -81,4 +81,17 @@ struct OnnxModelDescription {
 };
 DYNBATCH_EXPORT const OnnxModelDescription* onnx_description(const Executor& executor) noexcept;
 
+/// What make_onnxruntime_executor's rules make of declared inputs and outputs.
+struct OnnxBatching {
+  ModelSpec spec;
+  /// The bindings that a session can be told: wherever the dimension's name stands, it is this value.
+  std::vector<std::pair<std::string, std::int64_t>> overrides;
+};
+/// For an executor that runs the model in a session of its own. Uses no ONNX Runtime. `outputs` as a
+/// session declares them that was told the overrides, if there is one. Throws as
+/// make_onnxruntime_executor does.
+DYNBATCH_EXPORT OnnxBatching onnx_batching(const std::vector<OnnxTensorDeclaration>& inputs,
+                                           const std::vector<OnnxTensorDeclaration>& outputs,
+                                           const OnnxRuntimeOptions& options);
+
 }  // namespace dynbatch

@@ -326,4 +326,13 @@ std::vector<TensorSpec> output_specs(const Declarations& outputs) {
   return specs;
 }
 
+OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outputs,
+                           const OnnxRuntimeOptions& options) {
+  BoundInputs bound = bind_inputs(inputs, options);
+  return {.spec = {.inputs = std::move(bound.specs),
+                   .outputs = output_specs(outputs),
+                   .fixed_batch = bound.fixed_batch},
+          .overrides = std::move(bound.overrides)};
+}
+
 }  // namespace dynbatch
