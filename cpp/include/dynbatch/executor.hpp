@@ -1,9 +1,10 @@
 // Executor: what runs a batch. The only interface of dynbatch with several implementations
 // (ONNX Runtime, Python, synthetic, yours).
 //
-// A batcher owns its executor. prepare() is called once, before any run. run() is called by up to
-// `workers` threads at once (workers of the batcher, and blocking callers if runs_on_callers()),
-// never for the same input or output slot twice at a time. terminate() may come at any moment.
+// A batcher owns its executor. prepare() is called once, before any run that names a slot; warm-up
+// runs without slots come before it. run() is called by up to `workers` threads at once (workers of
+// the batcher, and blocking callers if runs_on_callers()), never for the same input or output slot
+// twice at a time. terminate() may come at any moment.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,192 @@
+#include <dynbatch/batcher.hpp>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/fork_guard.hpp"
+#include "base/native_thread.hpp"
+#include "base/platform.hpp"
+#include "batch/request_wait.hpp"
+#include "runtime/batching_plan.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/warm_up.hpp"
+
+namespace dynbatch {
+namespace {
+
+/// What workers share with the batcher, and keep if it goes first.
+struct Core {
+  std::unique_ptr<Executor> executor;
+  WarmUp warm_up;
+  std::unique_ptr<Runtime<StdPlatform>> runtime;
+};
+
+std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor, const BatchingOptions& options) {
+  if (executor == nullptr) throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
+  auto core = std::make_shared<Core>();
+  core->executor = std::move(executor);
+  const ModelSpec& spec = core->executor->spec();
+  const BatchingPlan plan = plan_batching(spec, options);
+  core->warm_up = warm_up(*core->executor, options, plan);
+  WarmUp& found = core->warm_up;
+  RuntimeSetup setup = plan_memory(spec, options, plan, found.table, found.report.merges);
+  setup.fill_row = found.fill_row;
+  setup.output_row_shapes = found.output_row_shapes;
+  std::vector<std::size_t> sizes;
+  for (const std::size_t gear : plan.gears) {
+    if (gear <= setup.block_rows || plan.filled) sizes.push_back(gear);
+  }
+  std::sort(sizes.begin(), sizes.end());
+  core->runtime = std::make_unique<Runtime<StdPlatform>>(*core->executor, std::move(setup), sizes);
+  return core;
+}
+
+}  // namespace
+
+class Batcher::Implementation {
+ public:
+  Implementation(std::unique_ptr<Executor> executor, const BatchingOptions& options)
+      : core_(make_core(std::move(executor), options)), forks_(fork_generation()) {
+    if (!options.own_workers) return;
+    try {
+      for (std::size_t i = 0; i < runtime().setup().workers; ++i) {
+        threads_.push_back(make_native_thread([core = core_] { core->runtime->work(); }));
+      }
+    } catch (...) {
+      stop();
+      throw;
+    }
+    runtime().wait_for_workers(threads_.size());
+  }
+
+  ~Implementation() { stop(); }
+
+  Runtime<StdPlatform>& runtime() const noexcept { return *core_->runtime; }
+  const WarmUp& warm_up() const noexcept { return core_->warm_up; }
+  const std::shared_ptr<Core>& core() const noexcept { return core_; }
+
+  /// Refuses a blocking call from inside a run, which would wait for itself.
+  bool refuses_reentry(Failure& refusal) const {
+    if (!runtime().runs_on_this_thread()) return false;
+    refusal = {.code = ErrorCode::invalid_input,
+               .message = "a blocking call from inside a run of the same model would wait for itself; use submit",
+               .cause = nullptr};
+    runtime().ledger().refuse();
+    return true;
+  }
+
+  /// A caller that must be back soon does not lead: it would be held by a run that it cannot leave.
+  bool may_lead(const SubmitOptions& options) const noexcept {
+    return !options.timeout || options.timeout->count() >= 4 * runtime().average_run_time();
+  }
+
+ private:
+  void stop() noexcept {
+    if (fork_generation() != forks_) {
+      // The child of a fork has none of the threads, so nothing may be joined, freed or unmapped.
+      for (std::thread& thread : threads_) new std::thread(std::move(thread));
+      new std::shared_ptr<Core>(std::move(core_));
+      return;
+    }
+    runtime().close(false);
+    for (std::thread& thread : threads_) {
+      // A worker that drops its own batcher goes on alone; it holds the core.
+      if (thread.get_id() == std::this_thread::get_id()) thread.detach();
+      else thread.join();
+    }
+    threads_.clear();
+  }
+
+  std::shared_ptr<Core> core_;
+  std::uint32_t forks_;
+  std::vector<std::thread> threads_;
+};
+
+Batcher::Batcher(std::unique_ptr<Executor> executor, BatchingOptions options)
+    : implementation_(std::make_unique<Implementation>(std::move(executor), options)) {}
+
+Batcher::~Batcher() = default;
+
+Ticket Batcher::submit(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
+  Runtime<StdPlatform>& runtime = implementation_->runtime();
+  SubmitOptions how = options;
+  if (runtime.runs_on_this_thread()) how.on_full = OnFull::raise;  // a run must not wait for its own end
+  Failure refusal;
+  if (auto* const request = runtime.submit(inputs, how, false, refusal)) return Ticket(request);
+  return Ticket(std::move(refusal));
+}
+
+Ticket Batcher::start(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
+  Failure refusal;
+  if (implementation_->refuses_reentry(refusal)) return Ticket(std::move(refusal));
+  const bool may_lead = implementation_->may_lead(options);
+  if (auto* const request = implementation_->runtime().submit(inputs, options, may_lead, refusal)) {
+    return Ticket(request);
+  }
+  return Ticket(std::move(refusal));
+}
+
+Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
+  const Nanoseconds deadline = options.timeout ? StdPlatform::now() + options.timeout->count() : kNever;
+  Ticket ticket = start(inputs, options);
+  if (!options.timeout) {
+    ticket.wait();
+  } else if (!ticket.wait_for(std::chrono::nanoseconds(deadline - StdPlatform::now()))) {
+    ticket.expire();
+  }
+  return ticket;
+}
+
+void Batcher::notify_space(CompletionPort& port, void* context) noexcept {
+  implementation_->runtime().notify_space(port.implementation(), context);
+}
+
+void Batcher::work() noexcept {
+  const std::shared_ptr<Core> core = implementation_->core();  // the batcher may go while this works
+  core->runtime->work();
+}
+
+void Batcher::close(bool drain) noexcept { implementation_->runtime().close(drain); }
+bool Batcher::closed() const noexcept { return implementation_->runtime().closed(); }
+const ModelSpec& Batcher::spec() const noexcept { return implementation_->core()->executor->spec(); }
+const GearTable& Batcher::gears() const noexcept { return implementation_->warm_up().table; }
+const LoadReport& Batcher::report() const noexcept { return implementation_->warm_up().report; }
+
+MemoryPlan Batcher::memory_plan() const {
+  const Runtime<StdPlatform>& runtime = implementation_->runtime();
+  const GearMemory& inputs = runtime.input_memory();
+  const GearMemory& outputs = runtime.ledger().output_memory;
+  MemoryPlan plan;
+  for (const Gear& gear : gears().gears) {
+    plan.gears.push_back({.batch_size = gear.batch_size,
+                          .input_bytes = inputs.layout().touched_bytes(gear.batch_size),
+                          .output_bytes = outputs.layout().touched_bytes(gear.batch_size)});
+  }
+  plan.batch_blocks = inputs.count();
+  plan.batch_block_bytes = inputs.layout().block_bytes;
+  plan.output_blocks = outputs.count();
+  plan.output_block_bytes = outputs.layout().block_bytes;
+  plan.total_bytes = inputs.total_bytes() + outputs.total_bytes();
+  plan.queue_capacity = (inputs.count() - runtime.setup().workers) * runtime.setup().block_rows;
+  return plan;
+}
+
+Stats Batcher::stats() const {
+  Stats stats;
+  implementation_->runtime().add_to(stats);
+  stats.gear_table = gears();
+  return stats;
+}
+
+void Batcher::set_max_queue_delay(std::chrono::nanoseconds delay) {
+  check_delay(delay);
+  implementation_->runtime().set_max_delay(delay.count());
+}
+
+std::chrono::nanoseconds Batcher::max_queue_delay() const noexcept {
+  return std::chrono::nanoseconds(implementation_->runtime().max_delay());
+}
+
+}  // namespace dynbatch

@@ -1,0 +1,28 @@
+// The probe of row independence: rows alone against the same rows in company.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <dynbatch/tensor.hpp>
+
+#include "runtime/sample_rows.hpp"
+#include "runtime/trial_run.hpp"
+
+namespace dynbatch {
+
+struct ProbeResult {
+  bool ran = false;             // to its end
+  bool bit_equal = true;
+  double difference = 0.0;      // largest |together - alone| / max|alone|; infinite if shapes differ
+  std::string obstacle;         // why it did not run to its end
+};
+
+/// At most 5 runs of at most 3 rows (of the fixed batch, if the model has one); stops after 2 s.
+ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec);
+
+/// Largest |a - b| / max|a| of two arrays of one type; 0 if both are bit-equal.
+double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes, DataType dtype) noexcept;
+
+}  // namespace dynbatch

@@ -1,0 +1,241 @@
+// Runtime: permits and leaders. It joins the queue, the executor and completion; there is no
+// dispatcher thread.
+//
+// A batch runs on whatever thread holds one of `workers` permits: a blocking caller that finds a free
+// permit while no worker is active, or a worker. What happens once a batch (taking, recycling, handing
+// out permits, parking) happens under one short lock; a submit takes it only when it looks for a
+// permit, opens a block or waits for room. The store-load pairs outside the lock are
+//   publish rows, then load permits_      against   store permits_, then scan the blocks
+//   publish rows, then load timer_due_    against   store timer_due_, then scan the blocks
+//   publish rows, then load hurry_        against   store hurry_, then scan the blocks
+// and all of them are seq_cst. So a due row and a free permit never coexist without a thread on its
+// way, and a row not yet due has a worker that wakes in time.
+//
+// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_close.hpp.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <dynbatch/executor.hpp>
+#include <dynbatch/options.hpp>
+#include <dynbatch/stats.hpp>
+
+#include "base/platform.hpp"
+#include "batch/policy.hpp"
+#include "batch/request.hpp"
+#include "batch/request_ledger.hpp"
+#include "memory/gear_memory.hpp"
+#include "queue/request_queue.hpp"
+#include "runtime/batch_statistics.hpp"
+
+namespace dynbatch {
+
+/// What a runtime is made of, all of it settled at load.
+struct RuntimeSetup {
+  std::uint32_t blocks = 0;
+  std::uint32_t block_rows = 0;       // rows of the largest batch that is formed
+  bool exclusive = false;             // each request is a batch of its own
+  bool whole_requests = false;        // a request may not be cut
+  std::vector<std::size_t> fill_gears;  // rising; empty: batches run at their own size
+  std::vector<std::vector<std::byte>> fill_row;  // per input: the row that completes a gear
+  std::size_t workers = 1;
+  std::size_t output_blocks = 2;
+  Nanoseconds max_delay = 0;
+  Nanoseconds longest_linger = 0;     // how long an idle worker polls before it gives its permit back
+  bool callers_run = true;
+  std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
+};
+
+template <class P>
+class Runtime {
+ public:
+  /// `executor` outlives the runtime. Calls its prepare().
+  Runtime(Executor& executor, RuntimeSetup setup, const std::vector<std::size_t>& batch_sizes);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  /// Closed before, and all its workers have left work().
+  ~Runtime();
+
+  /// A request, or null and why it was refused. may_lead: this thread may run batches before it
+  /// returns. options.timeout bounds only the wait for room; the caller keeps the deadline.
+  Request<P>* submit(std::span<const InputView> inputs, const SubmitOptions& options, bool may_lead,
+                     Failure& refusal) noexcept;
+  void notify_space(CompletionPort::Implementation& port, void* context) noexcept;
+
+  /// Runs batches on this thread until the runtime has been closed.
+  void work() noexcept;
+  /// See Batcher::close. May be called by any thread, several times.
+  void close(bool drain) noexcept;
+  bool closed() const noexcept;
+  void set_max_delay(Nanoseconds delay) noexcept;
+  /// A moving average of the last runs; 0 before the first.
+  Nanoseconds average_run_time() const noexcept;
+  /// Blocks until that many threads are inside work().
+  void wait_for_workers(std::size_t count) noexcept;
+  Nanoseconds max_delay() const noexcept { return delay_.load(std::memory_order_relaxed); }
+
+  void add_to(Stats& stats) const;
+  const RuntimeSetup& setup() const noexcept { return setup_; }
+  const GearMemory& input_memory() const noexcept { return input_memory_; }
+  RequestLedger<P>& ledger() const noexcept { return *ledger_; }
+  /// Whether the calling thread is inside a run of this runtime.
+  bool runs_on_this_thread() const noexcept { return running_here_ == this; }
+  /// With nothing in flight: every block, permit and output block is back.
+  bool invariants_hold() noexcept;
+
+ private:
+  using R = Request<P>;
+  using Queue = RequestQueue<P, Part<P>>;
+  using Lock = std::unique_lock<typename P::Mutex>;
+  static constexpr std::uint32_t kNone = Queue::kNone;
+  static constexpr std::size_t kSamples = 8;
+
+  struct Worker {
+    typename P::Word word{0};   // 0: parked; written under the lock
+    bool parked = false;        // stands in idle_
+    bool handed = false;        // woken with a permit
+    Worker* next = nullptr;     // in idle_
+  };
+  /// Words whose sleepers are to be woken once the lock is free. Only addresses: what they belong to
+  /// may be gone by then, and a stale wake-up is harmless.
+  struct WakeList {
+    std::array<const typename P::Word*, 8> words{};
+    std::size_t size = 0;
+    bool full() const noexcept { return size == words.size(); }
+    void add(const typename P::Word& word) noexcept { words[size++] = &word; }
+    void wake() const noexcept {
+      for (std::size_t i = 0; i < size; ++i) P::wake(*words[i], 1);
+    }
+  };
+  struct SpaceWaiter : PortEntry {
+    typename P::Word word{0};   // 0: waits; written under the lock
+    std::uint32_t rows = 0;
+    BatchKey key = nullptr;
+    Claim claim;                // granted, unless closed
+    bool closed = false;
+    SpaceWaiter* next = nullptr;
+    CompletionPort::Implementation* port = nullptr;  // set: only a notice, on the heap
+  };
+  /// A batch that holds a permit.
+  struct Taken {
+    std::uint32_t block = kNone;
+    CloseReason reason = CloseReason::idle;
+    bool failed_before = false;  // its first run, by a caller, failed
+    Failure failure;
+    explicit operator bool() const noexcept { return block != kNone; }
+  };
+  /// Rows to run: those that `parts` describes, from row `first` of a block on.
+  struct RowRange {
+    const GearMemory* memory = nullptr;
+    std::uint32_t block = 0;
+    std::uint32_t first = 0;
+    std::uint32_t slot = Batch::kNoSlot;
+    BatchKey key = nullptr;
+    std::span<Part<P>> parts;
+  };
+  /// What one batch leaves for the statistics.
+  struct Record {
+    RunRecord run;
+    bool ran = false;
+    std::array<Nanoseconds, kSamples> waits{};
+    std::size_t wait_count = 0;
+  };
+
+  // runtime_submit.hpp
+  bool claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
+                    bool& look, Failure& refusal) noexcept;
+  bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full, Nanoseconds deadline,
+                     std::vector<Claim>& claims, Failure& refusal);
+  bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
+  void write(const Claim& claim, std::span<const InputView> inputs, std::uint32_t request_row) noexcept;
+  bool publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept;
+  void end_at_once(R& request) noexcept;
+
+  // runtime_dispatch.hpp: who runs what. unsafe_: under the lock.
+  void dispatch(bool may_lead, R* own) noexcept;
+  Decision decide_now(const typename Queue::BlockState& state, Nanoseconds& now) const noexcept;
+  bool unsafe_take(Taken& taken, bool on_worker) noexcept;
+  std::size_t unsafe_ready(Nanoseconds& earliest_due) const noexcept;
+  void unsafe_hand_out(WakeList& list) noexcept;
+  Worker* unsafe_pop_idle() noexcept;
+  void unsafe_remove_idle(Worker& worker) noexcept;
+  void unsafe_add_permits(std::int32_t change) noexcept;
+  void unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept;
+  void unsafe_serve_space() noexcept;
+  void unsafe_grant(SpaceWaiter& waiter) noexcept;
+  void park_idle(Worker& me, Lock& lock) noexcept;
+  void work_with_permit(Taken& taken, Lock& lock) noexcept;
+  bool linger(Lock& lock) noexcept;
+
+  // runtime_lead.hpp: running a batch and ending its requests.
+  void lead(Taken& taken, R* own) noexcept;
+  void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
+  Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
+  void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
+  void note_run(const RunRecord& run) noexcept;
+  void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs, bool may_lend) noexcept;
+  void store_copy(R& request, const Part<P>& part, std::uint32_t row, OutputBlock<P>& outputs) noexcept;
+  void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
+                 const GearMemory& to) const noexcept;
+  void fail(std::span<Part<P>> parts, const Failure& failure) noexcept;
+  void cancel(std::span<Part<P>> parts) noexcept;
+  void end_part(R& request, Tally& tally, R*& to_tell) noexcept;
+  void tell_all(R* to_tell, const Tally& tally) noexcept;
+  void unsafe_finish(const Taken& taken, const Record& record) noexcept;
+
+  // runtime_close.hpp
+  void cancel_queued(Lock& lock) noexcept;
+  void unsafe_refuse_space() noexcept;
+  bool unsafe_at_rest() const noexcept;
+  bool fills() const noexcept { return !setup_.fill_gears.empty(); }
+  void unsafe_note_rest() noexcept;
+
+  Executor& executor_;
+  const RuntimeSetup setup_;
+  const bool has_shared_;
+  const bool callers_run_;
+  const std::uint32_t forks_;
+  std::unique_ptr<RequestLedger<P>> ledger_;
+  GearMemory input_memory_;
+  Queue queue_;
+
+  // Written under the lock, read by publishers without it.
+  alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;   // free ones
+  typename P::template atomic<Nanoseconds> timer_due_{kNever};  // when a parked worker wakes by itself
+  typename P::template atomic<bool> hurry_{false};      // rows are due whatever the delay says
+  typename P::template atomic<bool> closing_{false};
+  typename P::template atomic<bool> cancelling_{false};
+  typename P::template atomic<Nanoseconds> delay_;
+
+  alignas(kCacheLine) mutable typename P::Mutex mutex_;
+  // Under the lock, all that follows.
+  Worker* idle_ = nullptr;             // parked workers, the latest first
+  Worker* timekeeper_ = nullptr;       // the idle worker that wakes at timer_due_
+  std::uint32_t active_workers_ = 0;   // that hold a permit or are on their way with one
+  std::uint32_t on_their_way_ = 0;
+  std::uint32_t present_workers_ = 0;  // inside work()
+  std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
+  SpaceWaiter* space_first_ = nullptr;
+  SpaceWaiter* space_last_ = nullptr;
+  std::uint32_t leading_ = 0;          // batches taken and not yet recycled
+  std::uint32_t runs_under_way_ = 0;   // of them, those not in failed_
+  bool stopping_ = false;
+  BatchStatistics statistics_;
+  typename P::Word rest_word_{0};      // changes when the runtime may have come to rest
+
+  inline static thread_local const Runtime* running_here_ = nullptr;
+};
+
+}  // namespace dynbatch
+
+#include "runtime/runtime_close.hpp"
+#include "runtime/runtime_dispatch.hpp"
+#include "runtime/runtime_lead.hpp"
+#include "runtime/runtime_submit.hpp"

@@ -1,0 +1,205 @@
+// Runtime, part 4 of 4: making, closing, and telling.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fork_guard.hpp"
+#include "runtime/runtime.hpp"
+
+namespace dynbatch {
+
+/// Rows of memory that a block needs, so that a full batch can be filled up to a gear.
+inline std::size_t memory_rows(const RuntimeSetup& setup) noexcept {
+  const auto gear = std::lower_bound(setup.fill_gears.begin(), setup.fill_gears.end(), setup.block_rows);
+  return gear == setup.fill_gears.end() ? setup.block_rows : *gear;
+}
+
+template <class P>
+Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup, const std::vector<std::size_t>& batch_sizes)
+    : executor_(executor),
+      setup_(std::move(setup)),
+      has_shared_(std::any_of(executor.spec().inputs.begin(), executor.spec().inputs.end(),
+                              [](const TensorSpec& input) { return input.shared; })),
+      callers_run_(setup_.callers_run && executor.runs_on_callers()),
+      forks_(fork_generation()),
+      ledger_(std::make_unique<RequestLedger<P>>(
+          executor.spec(), setup_.output_row_shapes,
+          BlockLayout(executor.spec().outputs, memory_rows(setup_)), setup_.output_blocks, setup_.workers)),
+      input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
+      queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
+      permits_(static_cast<std::uint32_t>(setup_.workers)),
+      delay_(setup_.max_delay) {
+  failed_.reserve(setup_.workers);
+  statistics_.batches_by_size.resize(setup_.block_rows + 1);
+  executor_.prepare({.input_slots = input_memory_.slots(),
+                     .output_slots = ledger_->output_memory.slots(),
+                     .batch_sizes = batch_sizes});
+  if (!has_shared_) queue_.unsafe_open_next();
+}
+
+template <class P>
+Runtime<P>::~Runtime() {
+  RequestLedger<P>::abandon(std::move(ledger_));
+}
+
+template <class P>
+void Runtime<P>::close(bool drain) noexcept {
+  if (fork_generation() != forks_) return;
+  Lock lock(mutex_);
+  // relaxed: written under the lock.
+  if (!closing_.load(std::memory_order_relaxed)) {
+    // seq_cst, both: pair with publish and submit; the blocks are scanned after this.
+    closing_.store(true, std::memory_order_seq_cst);
+    hurry_.store(true, std::memory_order_seq_cst);
+    queue_.unsafe_stop_claims();
+    unsafe_refuse_space();
+  }
+  if (!drain && !cancelling_.load(std::memory_order_relaxed)) {
+    // seq_cst: pairs with run_batch, which then cancels instead of running.
+    cancelling_.store(true, std::memory_order_seq_cst);
+    cancel_queued(lock);
+    lock.unlock();
+    executor_.terminate();
+    lock.lock();
+  }
+  WakeList list;
+  unsafe_hand_out(list);
+  lock.unlock();
+  list.wake();
+  lock.lock();
+  unsafe_note_rest();
+  while (!stopping_ && !runs_on_this_thread()) {  // a run cannot wait for itself
+    if (present_workers_ == 0 && leading_ == 0) cancel_queued(lock);  // nobody else will come
+    if (stopping_) break;
+    // relaxed: changes under the lock only.
+    const std::uint32_t word = rest_word_.load(std::memory_order_relaxed);
+    lock.unlock();
+    P::park(rest_word_, word, kNever);
+    lock.lock();
+  }
+}
+
+/// Ends what waits, without a permit. The lock is free while tickets are told.
+template <class P>
+void Runtime<P>::cancel_queued(Lock& lock) noexcept {
+  for (Taken taken; unsafe_take(taken, true); taken = Taken{}) {
+    lock.unlock();
+    cancel(queue_.parts(taken.block));
+    lock.lock();
+    unsafe_finish(taken, Record{});
+  }
+}
+
+template <class P>
+void Runtime<P>::unsafe_refuse_space() noexcept {
+  while (space_first_ != nullptr) {
+    SpaceWaiter* const waiter = space_first_;
+    space_first_ = waiter->next;
+    if (space_first_ == nullptr) space_last_ = nullptr;
+    waiter->closed = true;
+    unsafe_grant(*waiter);
+  }
+}
+
+template <class P>
+bool Runtime<P>::unsafe_at_rest() const noexcept {
+  return leading_ == 0 && queue_.unsafe_idle();
+}
+
+/// Once the runtime is closed and at rest, workers leave and close() returns.
+template <class P>
+void Runtime<P>::unsafe_note_rest() noexcept {
+  // relaxed: written under the lock.
+  if (!closing_.load(std::memory_order_relaxed)) return;
+  if (unsafe_at_rest()) stopping_ = true;
+  while (stopping_ && idle_ != nullptr) {
+    Worker* const worker = unsafe_pop_idle();
+    P::wake(worker->word, 1);
+  }
+  // relaxed: the futex and the lock order it.
+  rest_word_.fetch_add(1, std::memory_order_relaxed);
+  P::wake(rest_word_, INT32_MAX);
+}
+
+template <class P>
+bool Runtime<P>::closed() const noexcept {
+  // acquire: pairs with close.
+  return closing_.load(std::memory_order_acquire) || fork_generation() != forks_;
+}
+
+template <class P>
+void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
+  WakeList list;
+  {
+    const Lock lock(mutex_);
+    // seq_cst: pairs with publish; the blocks are scanned after this.
+    delay_.store(delay, std::memory_order_seq_cst);
+    unsafe_set_timer(timekeeper_, kNever);  // wakes anew at the earliest due time, if there is one
+    unsafe_hand_out(list);
+  }
+  list.wake();
+}
+
+template <class P>
+Nanoseconds Runtime<P>::average_run_time() const noexcept {
+  const Lock lock(mutex_);
+  return statistics_.run_time_average;
+}
+
+template <class P>
+void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
+  for (;;) {
+    // acquire: pairs with work: the count changes before the word does.
+    const std::uint32_t word = rest_word_.load(std::memory_order_acquire);
+    {
+      const Lock lock(mutex_);
+      if (present_workers_ >= count) return;
+    }
+    P::park(rest_word_, word, kNever);
+  }
+}
+
+template <class P>
+void Runtime<P>::add_to(Stats& stats) const {
+  stats.accepted = ledger_->accepted();
+  stats.succeeded = ledger_->succeeded();
+  stats.failed = ledger_->failed();
+  stats.cancelled = ledger_->cancelled();
+  stats.timed_out = ledger_->timed_out();
+  stats.in_flight = ledger_->in_flight();
+  stats.refused = ledger_->refused();
+  stats.unread_bytes = ledger_->unread_bytes();
+  stats.resident_bytes = input_memory_.resident_bytes() + ledger_->output_memory.resident_bytes();
+  stats.workers = setup_.workers;
+  const Lock lock(mutex_);
+  stats.rows = statistics_.rows;
+  stats.padded_rows = statistics_.padded_rows;
+  stats.batches = statistics_.batches;
+  stats.failed_runs = statistics_.failed_runs;
+  stats.reruns = statistics_.reruns;
+  stats.batches_by_size = statistics_.batches_by_size;
+  const auto closed = [&](CloseReason reason) { return statistics_.closed[static_cast<std::size_t>(reason)]; };
+  stats.closed_full = closed(CloseReason::full);
+  stats.closed_idle = closed(CloseReason::idle);
+  stats.closed_delay = closed(CloseReason::delay);
+  stats.closed_space = closed(CloseReason::space);
+  stats.closed_drain = closed(CloseReason::drain);
+  stats.runs_on_callers = statistics_.runs_on_callers;
+  stats.runs_on_workers = statistics_.batches - statistics_.runs_on_callers;
+  stats.worker_wakeups = statistics_.worker_wakeups;
+  stats.queue_wait = statistics_.queue_wait.quantiles();
+  stats.run_time = statistics_.run_time.quantiles();
+  stats.runs_under_way = runs_under_way_;
+}
+
+template <class P>
+bool Runtime<P>::invariants_hold() noexcept {
+  const Lock lock(mutex_);
+  return queue_.unsafe_invariants_hold() && leading_ == 0 && runs_under_way_ == 0 && failed_.empty() &&
+         on_their_way_ == 0 && space_first_ == nullptr &&
+         permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers &&
+         ledger_->output_pool.invariants_hold();
+}
+
+}  // namespace dynbatch

@@ -1,0 +1,299 @@
+// Runtime, part 2 of 4: permits, workers, the timer, and callers that wait for room.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/runtime.hpp"
+
+namespace dynbatch {
+
+/// After a publish, with a permit free: leads here if it may, and wakes workers for the rest.
+template <class P>
+void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
+  Taken taken;
+  WakeList list;
+  {
+    const Lock lock(mutex_);
+    // Callers lead only while no worker does: otherwise each would barge in with a batch of one.
+    // relaxed: written under the lock.
+    if (may_lead && callers_run_ && active_workers_ == 0 &&
+        permits_.load(std::memory_order_relaxed) > 0 && unsafe_take(taken, false)) {
+      unsafe_add_permits(-1);
+    }
+    unsafe_hand_out(list);
+  }
+  list.wake();
+  if (taken) lead(taken, own);
+}
+
+template <class P>
+Decision Runtime<P>::decide_now(const typename Queue::BlockState& state, Nanoseconds& now) const noexcept {
+  // relaxed, both: written under the lock.
+  const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
+  if (delay > 0 && now == 0) now = P::now();  // the clock is read only where time matters
+  return decide({.full = state.full,
+                 .sealed = state.sealed,
+                 .first_at = state.first_at,
+                 .max_delay = delay,
+                 .space_wanted = space_first_ != nullptr,
+                 .draining = closing_.load(std::memory_order_relaxed)},
+                now);
+}
+
+/// Takes the oldest batch that is due. The caller holds a permit, or takes one after this.
+template <class P>
+bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
+  if (on_worker && !failed_.empty()) {
+    taken = std::move(failed_.back());
+    failed_.pop_back();
+    ++runs_under_way_;
+    return true;
+  }
+  Nanoseconds now = 0;
+  CloseReason reason = CloseReason::idle;
+  const std::uint32_t block = queue_.unsafe_take([&](const typename Queue::BlockState& state) {
+    const Decision decision = decide_now(state, now);
+    reason = decision.reason;
+    return decision.run;
+  });
+  if (block == kNone) return false;
+  taken.block = block;
+  taken.reason = reason;
+  ++leading_;
+  ++runs_under_way_;
+  // relaxed: written under the lock.
+  if (space_first_ == nullptr && !has_shared_ && !closing_.load(std::memory_order_relaxed)) {
+    queue_.unsafe_open_next();
+  }
+  return true;
+}
+
+/// How many batches are due, and when the next one will be.
+template <class P>
+std::size_t Runtime<P>::unsafe_ready(Nanoseconds& earliest_due) const noexcept {
+  Nanoseconds now = 0;
+  return failed_.size() + queue_.unsafe_count_ready([&](const typename Queue::BlockState& state) {
+           const Decision decision = decide_now(state, now);
+           if (!decision.run) earliest_due = std::min(earliest_due, decision.due);
+           return decision.run;
+         });
+}
+
+/// Wakes a worker, with a permit, for each batch that is due; and one to keep the time.
+template <class P>
+void Runtime<P>::unsafe_hand_out(WakeList& list) noexcept {
+  // relaxed, here and below: written under the lock.
+  if (permits_.load(std::memory_order_relaxed) == 0 || idle_ == nullptr) return;
+  Nanoseconds due = kNever;
+  std::size_t ready = unsafe_ready(due);
+  ready -= std::min<std::size_t>(ready, on_their_way_);
+  while (ready-- > 0 && permits_.load(std::memory_order_relaxed) > 0 && idle_ != nullptr && !list.full()) {
+    Worker* const worker = unsafe_pop_idle();
+    worker->handed = true;
+    unsafe_add_permits(-1);
+    ++active_workers_;
+    ++on_their_way_;
+    ++statistics_.worker_wakeups;
+    list.add(worker->word);
+  }
+  if (due >= timer_due_.load(std::memory_order_relaxed) || list.full()) return;
+  Worker* keeper = timekeeper_;
+  if (keeper != nullptr) {
+    unsafe_remove_idle(*keeper);
+    // release: pairs with park_idle: the worker looks anew.
+    keeper->word.store(1, std::memory_order_release);
+  } else if (idle_ != nullptr) {
+    keeper = unsafe_pop_idle();
+  } else {
+    return;  // all workers are awake, and look before they park
+  }
+  ++statistics_.worker_wakeups;
+  list.add(keeper->word);
+}
+
+template <class P>
+auto Runtime<P>::unsafe_pop_idle() noexcept -> Worker* {
+  // The timekeeper last: another worker would have to be woken to take its place.
+  Worker* worker = idle_;
+  if (worker == timekeeper_ && worker->next != nullptr) worker = worker->next;
+  unsafe_remove_idle(*worker);
+  // release: pairs with park_idle: publishes what the worker was woken for.
+  worker->word.store(1, std::memory_order_release);
+  return worker;
+}
+
+template <class P>
+void Runtime<P>::unsafe_remove_idle(Worker& worker) noexcept {
+  Worker** at = &idle_;
+  while (*at != &worker) at = &(*at)->next;
+  *at = worker.next;
+  worker.next = nullptr;
+  worker.parked = false;
+  if (timekeeper_ == &worker) unsafe_set_timer(nullptr, kNever);
+}
+
+template <class P>
+void Runtime<P>::unsafe_add_permits(std::int32_t change) noexcept {
+  // seq_cst: pairs with publish: whoever gives a permit back scans the blocks after this.
+  const std::uint32_t free = permits_.load(std::memory_order_relaxed);
+  permits_.store(free + static_cast<std::uint32_t>(change), std::memory_order_seq_cst);
+}
+
+template <class P>
+void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
+  timekeeper_ = worker;
+  // seq_cst: pairs with publish: when the time is put off, the blocks are scanned after this.
+  timer_due_.store(due, std::memory_order_seq_cst);
+}
+
+/// Gives room that has become free to those who wait for it, in the order they came.
+template <class P>
+void Runtime<P>::unsafe_serve_space() noexcept {
+  while (space_first_ != nullptr) {
+    SpaceWaiter* const waiter = space_first_;
+    if (waiter->port != nullptr) {
+      if (queue_.unsafe_free_blocks() == 0) break;
+    } else {
+      waiter->claim = queue_.unsafe_claim(waiter->rows, waiter->key);
+      if (waiter->claim.rows == 0) break;
+    }
+    space_first_ = waiter->next;
+    if (space_first_ == nullptr) space_last_ = nullptr;
+    unsafe_grant(*waiter);
+  }
+  if (space_first_ != nullptr || closing_.load(std::memory_order_relaxed)) return;
+  // relaxed: rows that wait for company again are seen by the next scan.
+  hurry_.store(false, std::memory_order_relaxed);
+  if (!has_shared_) queue_.unsafe_open_next();
+}
+
+/// The waiter is out of the list; it may be gone once its word is set.
+template <class P>
+void Runtime<P>::unsafe_grant(SpaceWaiter& waiter) noexcept {
+  if (waiter.port != nullptr) {
+    waiter.port->add(&waiter, &waiter);
+    return;
+  }
+  // release: pairs with wait_for_room: publishes the claim.
+  waiter.word.store(1, std::memory_order_release);
+  P::wake(waiter.word, 1);
+}
+
+template <class P>
+void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* context) noexcept {
+  auto* const waiter = new SpaceWaiter;
+  waiter->port = &port;
+  waiter->context = context;
+  waiter->PortEntry::release = [](PortEntry* entry) noexcept { delete static_cast<SpaceWaiter*>(entry); };
+  WakeList list;
+  {
+    const Lock lock(mutex_);
+    (space_first_ == nullptr ? space_first_ : space_last_->next) = waiter;
+    space_last_ = waiter;
+    if (closing_.load(std::memory_order_relaxed)) {
+      unsafe_refuse_space();
+    } else {
+      // seq_cst: pairs with publish, as in claim_or_wait.
+      hurry_.store(true, std::memory_order_seq_cst);
+      unsafe_serve_space();
+    }
+    unsafe_hand_out(list);
+  }
+  list.wake();
+}
+
+template <class P>
+void Runtime<P>::work() noexcept {
+  Worker me;
+  Lock lock(mutex_);
+  ++present_workers_;
+  // release: pairs with wait_for_workers.
+  rest_word_.fetch_add(1, std::memory_order_release);
+  P::wake(rest_word_, INT32_MAX);
+  for (;;) {
+    Taken taken;
+    if (me.handed) {
+      me.handed = false;
+      --on_their_way_;
+      if (!unsafe_take(taken, true)) {
+        --active_workers_;
+        unsafe_add_permits(1);
+        continue;  // scans again now that the permit is seen to be free
+      }
+    } else if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_take(taken, true)) {
+      unsafe_add_permits(-1);
+      ++active_workers_;
+    }
+    if (taken) {
+      work_with_permit(taken, lock);
+      --active_workers_;
+      unsafe_add_permits(1);
+      continue;  // as above
+    }
+    if (stopping_) break;
+    park_idle(me, lock);
+  }
+  --present_workers_;
+  unsafe_note_rest();
+}
+
+template <class P>
+void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
+  do {
+    WakeList list;
+    unsafe_hand_out(list);  // more than one batch may have become due
+    lock.unlock();
+    list.wake();
+    Record record;
+    run_batch(taken, false, record);
+    lock.lock();
+    unsafe_finish(taken, record);
+    taken = Taken{};
+  } while (unsafe_take(taken, true) || (linger(lock) && unsafe_take(taken, true)));
+}
+
+/// Polls for the next batch with the permit held: callers then only queue, without a wake-up. The lock
+/// is free meanwhile. Says whether something may be ready.
+template <class P>
+bool Runtime<P>::linger(Lock& lock) noexcept {
+  constexpr Nanoseconds kShortestRun = 5'000;  // shorter runs are better batched by not waiting at all
+  const Nanoseconds average = statistics_.run_time_average;
+  const Nanoseconds span = std::min(setup_.longest_linger, average / 2);
+  if (span == 0 || average < kShortestRun || has_shared_ || setup_.exclusive ||
+      closing_.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  lock.unlock();
+  const Nanoseconds end = P::now() + span;
+  bool seen = queue_.looks_ready();
+  while (!seen && P::now() < end) {
+    P::pause();
+    seen = queue_.looks_ready();
+  }
+  lock.lock();
+  return seen;
+}
+
+template <class P>
+void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
+  // relaxed: written under the lock.
+  me.word.store(0, std::memory_order_relaxed);
+  me.parked = true;
+  me.next = idle_;
+  idle_ = &me;
+  Nanoseconds due = kNever;
+  if (permits_.load(std::memory_order_relaxed) > 0) unsafe_ready(due);
+  const bool keeps_time = due < timer_due_.load(std::memory_order_relaxed);
+  if (keeps_time) unsafe_set_timer(&me, due);
+  lock.unlock();
+  const Nanoseconds deadline = keeps_time ? due : kNever;
+  // acquire: pairs with unsafe_pop_idle: publishes what the worker was woken for.
+  while (me.word.load(std::memory_order_acquire) == 0 && (deadline == kNever || P::now() < deadline)) {
+    P::park(me.word, 0, deadline);
+  }
+  lock.lock();
+  if (me.parked) unsafe_remove_idle(me);
+}
+
+}  // namespace dynbatch

@@ -1,0 +1,359 @@
+// Runtime, part 3 of 4: running a batch, isolating what fails in it, and ending its requests.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "batch/own_outputs.hpp"
+#include "runtime/run_outputs.hpp"
+#include "runtime/runtime.hpp"
+
+namespace dynbatch {
+
+/// Calls visit(row, part) for each part of a taken block.
+template <class P, class Visit>
+void for_each_part(std::span<Part<P>> parts, Visit&& visit) noexcept {
+  for (std::size_t row = 0; row < parts.size(); row += parts[row].rows) {
+    visit(static_cast<std::uint32_t>(row), parts[row]);
+  }
+}
+
+/// A blocking caller runs what it has taken, and goes on only while parts of its own request wait.
+template <class P>
+void Runtime<P>::lead(Taken& taken, R* own) noexcept {
+  while (taken) {
+    Record record;
+    run_batch(taken, true, record);
+    WakeList list;
+    {
+      const Lock lock(mutex_);
+      const bool goes_on = !taken.failed_before && !own->is_done() && active_workers_ == 0;
+      if (taken.failed_before) {
+        --runs_under_way_;
+        failed_.push_back(std::move(taken));  // reserved; a worker isolates it
+      } else {
+        unsafe_finish(taken, record);
+      }
+      taken = Taken{};
+      if (!goes_on || !unsafe_take(taken, false)) unsafe_add_permits(1);
+      unsafe_hand_out(list);
+    }
+    list.wake();
+  }
+}
+
+template <class P>
+void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
+  const std::span<Part<P>> parts = queue_.parts(taken.block);
+  // acquire: pairs with close.
+  if (cancelling_.load(std::memory_order_acquire)) {
+    cancel(parts);
+    return;
+  }
+  auto first = static_cast<std::uint32_t>(parts.size());
+  std::uint32_t end = 0;
+  std::size_t count = 0;
+  Nanoseconds now = 0;
+  for_each_part<P>(parts, [&](std::uint32_t row, const Part<P>& part) {
+    ++count;
+    if (part.request->is_done()) return;  // given up: its rows are skipped if they stand at an end
+    first = std::min(first, row);
+    end = row + part.rows;
+    if (part.request->submitted_at == 0 || part.request_row > 0 || record.wait_count == kSamples) return;
+    if (now == 0) now = P::now();
+    record.waits[record.wait_count++] = now - part.request->submitted_at;
+  });
+  if (end == 0) {
+    cancel(parts);
+    return;
+  }
+  if (fills()) first = 0;  // filling needs the rows at the start of the block
+  OutputBlock<P>& outputs = *ledger_->output_pool.acquire();
+  // relaxed: nobody else knows the block. One hold is the run's own.
+  outputs.readers.store(1, std::memory_order_relaxed);
+  if (!taken.failed_before) {
+    record.ran = true;
+    record.run.on_caller = on_caller;
+    taken.failure = execute({.memory = &input_memory_,
+                             .block = taken.block,
+                             .first = first,
+                             .slot = first == 0 ? taken.block : Batch::kNoSlot,
+                             .key = queue_.key(taken.block),
+                             .parts = parts.subspan(first, end - first)},
+                            outputs, record.run);
+  }
+  if (!taken.failure) {
+    complete(parts, first, outputs, true);
+  } else if (count == 1 || !executor_.reruns()) {
+    fail(parts, taken.failure);
+  } else if (on_caller) {
+    taken.failed_before = true;
+    note_run(record.run);  // here, since the batch is finished elsewhere
+  } else {
+    isolate(taken, outputs);
+  }
+  ledger_->output_pool.release(outputs);
+}
+
+template <class P>
+Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept {
+  const std::size_t rows = range.parts.size();
+  const auto gear = std::lower_bound(setup_.fill_gears.begin(), setup_.fill_gears.end(), rows);
+  const std::size_t run_rows = gear == setup_.fill_gears.end() ? rows : *gear;
+  const auto* const shared = static_cast<const typename SharedInputs<P>::Entry*>(range.key);
+  for (std::size_t i = 0; i < outputs.inputs.size(); ++i) {
+    if (ledger_->spec.inputs[i].shared) {
+      outputs.inputs[i] = shared->tensors[i].data();
+      continue;
+    }
+    const std::size_t row_bytes = range.memory->layout().row_bytes[i];
+    outputs.inputs[i] = range.memory->row(range.block, i, range.first);
+    for (std::size_t row = rows; row < run_rows && row_bytes > 0; ++row) {
+      std::memcpy(range.memory->row(range.block, i, range.first + row), setup_.fill_row[i].data(), row_bytes);
+    }
+  }
+  CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
+  const Batch batch{.rows = run_rows,
+                    .inputs = outputs.inputs,
+                    .outputs = outputs.tensors,
+                    .input_slot = range.slot,
+                    .output_slot = outputs.slot};
+  const Runtime* const outer = std::exchange(running_here_, this);
+  const Nanoseconds start = P::now();
+  Failure failure = executor_.run(batch, collected);
+  run.run_time = P::now() - start;
+  running_here_ = outer;
+  if (!failure) failure = collected.check();
+  run.rows = static_cast<std::uint32_t>(rows);
+  run.padded_rows = static_cast<std::uint32_t>(run_rows - rows);
+  run.failed = static_cast<bool>(failure);
+  if (failure) {
+    for (AdoptedOutput& output : outputs.adopted) output.clear();
+    return failure;
+  }
+  for (const auto& [row, row_failure] : collected.row_failures()) {
+    for_each_part<P>(range.parts, [&](std::uint32_t part_row, const Part<P>& part) {
+      if (row >= part_row && row < part_row + part.rows) ledger_->set_failure(*part.request, row_failure);
+    });
+  }
+  return {};
+}
+
+/// Runs the halves of a failed batch, and their halves, until the guilty requests are alone. If
+/// nothing at all succeeds, the executor is at fault, and all that remain fail.
+template <class P>
+void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
+  struct Range {
+    std::size_t first = 0;
+    std::size_t last = 0;  // not included
+  };
+  const std::span<Part<P>> parts = queue_.parts(taken.block);
+  std::vector<std::uint32_t> starts;  // rows at which parts begin, and the end
+  for_each_part<P>(parts, [&](std::uint32_t row, Part<P>&) { starts.push_back(row); });
+  const std::size_t count = starts.size();
+  starts.push_back(static_cast<std::uint32_t>(parts.size()));
+  const std::size_t hopeless = 2 * static_cast<std::size_t>(std::bit_width(count - 1));
+  std::vector<Range> ranges{{count / 2, count}, {0, count / 2}};
+  std::size_t failures = 0;
+  bool any_success = false;
+  // Filling writes behind the rows of a run, where the next ones stand: they run from memory apart.
+  const GearMemory apart(fills() ? input_memory_.layout() : BlockLayout{}, fills() ? 1 : 0);
+  while (!ranges.empty()) {
+    const Range range = ranges.back();
+    ranges.pop_back();
+    const std::uint32_t first = starts[range.first];
+    const std::span<Part<P>> some = parts.subspan(first, starts[range.last] - first);
+    bool live = false;
+    for_each_part<P>(some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
+    // acquire: pairs with close.
+    if (!live || cancelling_.load(std::memory_order_acquire)) {
+      cancel(some);
+      continue;
+    }
+    if (!any_success && failures >= hopeless) {
+      fail(some, taken.failure);
+      continue;
+    }
+    RowRange rows{.memory = &input_memory_, .block = taken.block, .first = first,
+                  .key = queue_.key(taken.block), .parts = some};
+    if (fills()) {
+      copy_rows(taken.block, first, some.size(), apart);
+      rows.memory = &apart;
+      rows.block = 0;
+      rows.first = 0;
+    }
+    RunRecord run{.rerun = true};
+    const Failure failure = execute(rows, outputs, run);
+    note_run(run);
+    if (!failure) {
+      any_success = true;
+      complete(some, 0, outputs, false);
+      for (AdoptedOutput& output : outputs.adopted) output.clear();
+    } else if (range.last - range.first == 1) {
+      ++failures;
+      fail(some, failure);
+    } else {
+      ++failures;
+      const std::size_t half = range.first + (range.last - range.first) / 2;
+      ranges.push_back({half, range.last});
+      ranges.push_back({range.first, half});
+    }
+  }
+}
+
+/// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
+template <class P>
+void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
+                          bool may_lend) noexcept {
+  const bool lent = may_lend && ledger_->output_pool.lend(outputs);
+  const auto holds = static_cast<std::uint32_t>(parts.size());
+  std::uint32_t unused = holds;
+  // relaxed: tickets see the block only after their requests have been ended.
+  if (lent) outputs.readers.fetch_add(holds, std::memory_order_relaxed);
+  Tally tally;
+  R* to_tell = nullptr;
+  for_each_part<P>(parts, [&](std::uint32_t row, Part<P>& part) {
+    R& request = *part.request;
+    // acquire: pairs with set_failure: a row of the request may have failed by itself.
+    const bool failed = request.failure.load(std::memory_order_acquire) != nullptr;
+    if (failed || request.is_done()) {
+      // nothing to hand over
+    } else if (lent && !request.is_cut) {
+      request.outputs = &outputs;
+      request.first_row = row - first;
+      --unused;
+    } else {
+      store_copy(request, part, row - first, outputs);
+    }
+    end_part(request, tally, to_tell);
+  });
+  tell_all(to_tell, tally);
+  if (lent) ledger_->output_pool.release(outputs, unused);
+}
+
+template <class P>
+void Runtime<P>::store_copy(R& request, const Part<P>& part, std::uint32_t row,
+                            OutputBlock<P>& outputs) noexcept {
+  Failure failure;
+  try {
+    if (!request.own_outputs) request.own_outputs = std::make_unique<OwnOutputs<P>>();
+    failure = copy_out(request, part, row, outputs);
+  } catch (const std::bad_alloc&) {
+    failure.code = ErrorCode::execution;
+  }
+  if (failure) ledger_->set_failure(request, failure);
+}
+
+template <class P>
+void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept {
+  Tally tally;
+  R* to_tell = nullptr;
+  for_each_part<P>(parts, [&](std::uint32_t, Part<P>& part) {
+    if (!part.request->is_done()) ledger_->set_failure(*part.request, failure);
+    end_part(*part.request, tally, to_tell);
+  });
+  tell_all(to_tell, tally);
+}
+
+template <class P>
+void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
+  fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled: the batcher was closed", .cause = nullptr});
+}
+
+/// One part of the request is over; the last one ends it, and lets go of the queue's hold.
+template <class P>
+void Runtime<P>::end_part(R& request, Tally& tally, R*& to_tell) noexcept {
+  // acq_rel: pairs with itself: the last part sees the results and failures of the others.
+  if (request.open_parts.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // acquire: pairs with set_failure.
+  const Failure* const failure = request.failure.load(std::memory_order_acquire);
+  const std::uint32_t state =
+      ledger_->end(request, failure == nullptr ? ErrorCode::none : failure->code, tally);
+  if ((state & R::kDone) != 0) {
+    // Its caller gave it up; nobody will read the result.
+    if (request.outputs != nullptr) ledger_->output_pool.release(*std::exchange(request.outputs, nullptr));
+    ledger_->release(request);
+  } else if ((state & (R::kWaiting | R::kPort)) != 0) {
+    request.state_to_tell = state;
+    request.next_to_tell = to_tell;
+    to_tell = &request;
+  } else {
+    ledger_->release(request);
+  }
+}
+
+/// Adds to the accounts, then wakes: ports once for all their requests, then each sleeping caller.
+template <class P>
+void Runtime<P>::tell_all(R* to_tell, const Tally& tally) noexcept {
+  ledger_->add(tally);
+  R* sleepers = nullptr;
+  CompletionPort::Implementation* port = nullptr;
+  PortEntry* first = nullptr;  // a chain for `port`, newest first
+  PortEntry* last = nullptr;
+  for (R* request = to_tell; request != nullptr;) {
+    R* const next = request->next_to_tell;
+    if ((request->state_to_tell & R::kWaiting) != 0) {
+      if ((request->state_to_tell & R::kPort) != 0) {
+        request->references.fetch_add(1, std::memory_order_relaxed);  // for the port
+      }
+      request->next_to_tell = sleepers;
+      sleepers = request;
+    }
+    if ((request->state_to_tell & R::kPort) != 0) {
+      if (port != nullptr && port != request->port) {
+        port->add(first, last);
+        first = nullptr;
+      }
+      port = request->port;
+      if (first == nullptr) {
+        first = request;
+      } else {
+        last->next_entry = request;
+      }
+      last = request;
+    }
+    request = next;
+  }
+  if (first != nullptr) port->add(first, last);
+  while (sleepers != nullptr) {
+    R* const next = sleepers->next_to_tell;
+    P::wake(sleepers->state, INT32_MAX);
+    ledger_->release(*sleepers);
+    sleepers = next;
+  }
+}
+
+template <class P>
+void Runtime<P>::note_run(const RunRecord& run) noexcept {
+  const Lock lock(mutex_);
+  statistics_.add(run);
+}
+
+/// The batch is over: its block is free again, and whoever waited for room gets it.
+template <class P>
+void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
+  queue_.unsafe_recycle(taken.block);
+  --leading_;
+  --runs_under_way_;
+  statistics_.add(taken.reason);
+  if (record.ran) statistics_.add(record.run);
+  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+  unsafe_serve_space();
+  unsafe_note_rest();
+}
+
+template <class P>
+void Runtime<P>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
+                           const GearMemory& to) const noexcept {
+  for (std::size_t i = 0; i < to.layout().row_bytes.size(); ++i) {
+    const std::size_t row_bytes = to.layout().row_bytes[i];
+    if (row_bytes > 0) std::memcpy(to.row(0, i, 0), input_memory_.row(block, i, first), rows * row_bytes);
+  }
+}
+
+}  // namespace dynbatch

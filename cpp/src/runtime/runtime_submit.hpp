@@ -1,0 +1,236 @@
+// Runtime, part 1 of 4: from a caller's inputs to published rows.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "base/fork_guard.hpp"
+#include "base/pages.hpp"
+#include "batch/input_check.hpp"
+#include "runtime/runtime.hpp"
+
+namespace dynbatch {
+
+// Sources of this size and more are touched before a place is claimed, so that a page fault or a
+// memory-mapped file delays nobody else.
+inline constexpr std::size_t kTouchBytes = 64 * 1024;
+// One request in so many per thread has its queue wait measured.
+inline constexpr std::uint32_t kSamplePeriod = 64;
+
+template <class P>
+Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOptions& options,
+                               bool may_lead, Failure& refusal) noexcept {
+  const auto refuse = [&](ErrorCode code, const char* message) -> R* {
+    refusal = {.code = code, .message = message, .cause = nullptr};
+    ledger_->refuse();
+    return nullptr;
+  };
+  if (fork_generation() != forks_) return refuse(ErrorCode::closed, "made before a fork: load after fork");
+  const ModelSpec& spec = ledger_->spec;
+  const std::optional<std::size_t> rows = check_inputs(spec, inputs, refusal);
+  if (!rows) {
+    ledger_->refuse();
+    return nullptr;
+  }
+  // acquire: pairs with close; a hint, claims decide.
+  if (closing_.load(std::memory_order_acquire)) return refuse(ErrorCode::closed, "the batcher is closed");
+  if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
+    refusal = {.code = ErrorCode::invalid_input,
+               .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
+                          " rows, since this model's rows mix and a request cannot be cut; got " +
+                          std::to_string(*rows),
+               .cause = nullptr};
+    ledger_->refuse();
+    return nullptr;
+  }
+  R* const request = ledger_->acquire(static_cast<std::uint32_t>(*rows));
+  if (request == nullptr) return refuse(ErrorCode::execution, "out of memory for another request");
+  if (*rows == 0) {
+    end_at_once(*request);
+    return request;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
+    if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
+  }
+  thread_local std::uint32_t sample = 0;
+  if (++sample % kSamplePeriod == 0) request->submitted_at = P::now();
+
+  bool look = false;
+  const Claim claim =
+      has_shared_ || setup_.exclusive ? Claim{} : queue_.claim(static_cast<std::uint32_t>(*rows));
+  if (claim.rows > 0) {
+    ledger_->accept();
+    write(claim, inputs, 0);
+    look = publish(claim, *request, 0);
+  } else if (!claim_slowly(*request, inputs, options, look, refusal)) {
+    ledger_->refuse();
+    ledger_->release(*request);
+    ledger_->release(*request);
+    return nullptr;
+  }
+  if (look) dispatch(may_lead, request);
+  return request;
+}
+
+template <class P>
+void Runtime<P>::end_at_once(R& request) noexcept {
+  ledger_->accept();
+  Tally tally;
+  const std::uint32_t state = ledger_->end(request, ErrorCode::none, tally);
+  ledger_->add(tally);
+  ledger_->tell(request, state);
+  ledger_->release(request);
+}
+
+/// Claims and publishes rows block by block. `look`: the caller is to look for a permit.
+template <class P>
+bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
+                              bool& look, Failure& refusal) noexcept try {
+  if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
+  // Before anything is claimed, since memory may be short; kept for the next time.
+  if (request.rows > 1 && !request.own_outputs) request.own_outputs = std::make_unique<OwnOutputs<P>>();
+  const Nanoseconds deadline = options.timeout ? P::now() + options.timeout->count() : kNever;
+  thread_local std::vector<Claim> claims;  // keeps its memory, so that this path allocates once a thread
+  claims.reserve(request.rows / queue_.rows_per_block() + 2);
+  std::uint32_t done = 0;
+  bool accepted = false;
+  while (done < request.rows) {
+    Failure failure;
+    if (look && done > 0) dispatch(false, nullptr);  // what waits for room must not wait for its own rows
+    if (!claim_or_wait(request, request.rows - done, !accepted, options.on_full, deadline, claims, failure)) {
+      if (!accepted) {
+        refusal = std::move(failure);
+        return false;
+      }
+      ledger_->set_failure(request, failure);  // the parts that are on their way end it
+      break;
+    }
+    if (!accepted) {
+      accepted = true;
+      ledger_->accept();
+      request.is_cut = claims.front().rows < request.rows;
+    }
+    for (const Claim& claim : claims) {
+      // relaxed: published with the part. The request's first count is the guard until the end.
+      if (request.is_cut) request.open_parts.fetch_add(1, std::memory_order_relaxed);
+      write(claim, inputs, done);
+      const std::uint32_t first_row = done;
+      done += claim.rows;
+      look = publish(claim, request, first_row) || look;
+    }
+  }
+  if (request.is_cut) {
+    Tally tally;
+    R* to_tell = nullptr;
+    end_part(request, tally, to_tell);
+    tell_all(to_tell, tally);
+  }
+  return true;
+} catch (const std::bad_alloc&) {
+  // Everything that allocates does so before the first claim.
+  refusal.code = ErrorCode::execution;  // without a message: there is no memory for one
+  return false;
+}
+
+/// Claims all of `rows` that there is room for, at least one; waits for that if it may.
+template <class P>
+bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
+                               Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal) {
+  const auto refuse = [&](ErrorCode code, const char* message) {
+    refusal = {.code = code, .message = message, .cause = nullptr};
+    return false;
+  };
+  const BatchKey key = request.shared;
+  claims.clear();
+  SpaceWaiter waiter;
+  WakeList list;
+  {
+    const Lock lock(mutex_);
+    // relaxed: written under the lock.
+    if (closing_.load(std::memory_order_relaxed)) return refuse(ErrorCode::closed, "the batcher is closed");
+    const bool newcomers_wait = space_first_ != nullptr;
+    if (on_full == OnFull::raise && first && (newcomers_wait || queue_.unsafe_room(rows, key) < rows)) {
+      refusal = {.code = ErrorCode::queue_full,
+                 .message = "no room for " + std::to_string(rows) + " more rows; raise queue_capacity or "
+                            "wait for room (on_full)",
+                 .cause = nullptr};
+      return false;
+    }
+    for (std::uint32_t left = rows; left > 0 && !newcomers_wait;) {
+      const Claim claim = queue_.unsafe_claim(left, key);
+      if (claim.rows == 0) break;
+      claims.push_back(claim);
+      left -= claim.rows;
+    }
+    if (!claims.empty()) return true;
+    waiter.rows = std::min(rows, queue_.rows_per_block());
+    waiter.key = key;
+    (space_first_ == nullptr ? space_first_ : space_last_->next) = &waiter;
+    space_last_ = &waiter;
+    // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
+    hurry_.store(true, std::memory_order_seq_cst);
+    unsafe_hand_out(list);
+  }
+  list.wake();
+  if (!wait_for_room(waiter, deadline)) return refuse(ErrorCode::timeout, "timed out while waiting for room");
+  if (waiter.closed) return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
+  claims.push_back(waiter.claim);
+  return true;
+}
+
+template <class P>
+bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept {
+  // acquire: pairs with unsafe_grant: publishes the claim.
+  while (waiter.word.load(std::memory_order_acquire) == 0) {
+    if (deadline == kNever || P::now() < deadline) {
+      P::park(waiter.word, 0, deadline);
+      continue;
+    }
+    const Lock lock(mutex_);
+    // relaxed: written under the lock.
+    if (waiter.word.load(std::memory_order_relaxed) != 0) return true;
+    SpaceWaiter* before = nullptr;
+    for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
+    (before == nullptr ? space_first_ : before->next) = waiter.next;
+    if (space_last_ == &waiter) space_last_ = before;
+    unsafe_serve_space();
+    return false;
+  }
+  return true;
+}
+
+template <class P>
+void Runtime<P>::write(const Claim& claim, std::span<const InputView> inputs,
+                       std::uint32_t request_row) noexcept {
+  const BlockLayout& layout = input_memory_.layout();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::size_t row_bytes = layout.row_bytes[i];
+    if (row_bytes == 0) continue;  // shared, or without elements
+    std::memcpy(input_memory_.row(claim.block, i, claim.row),
+                static_cast<const std::byte*>(inputs[i].data) + request_row * row_bytes,
+                claim.rows * row_bytes);
+  }
+}
+
+/// Whether this thread is to look for a permit and a batch.
+template <class P>
+bool Runtime<P>::publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept {
+  // relaxed: a change of the delay looks at all blocks itself.
+  const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
+  if (claim.row == 0 && delay > 0) queue_.set_first_at(claim, P::now());
+  const auto state =
+      queue_.publish(claim, {.request = &request, .request_row = request_row, .rows = claim.rows});
+  if (!state.complete) return false;  // the last publisher of the block looks
+  // seq_cst: pairs with unsafe_add_permits: if no permit is free, whoever gives one back scans later.
+  if (permits_.load(std::memory_order_seq_cst) == 0) return false;
+  // seq_cst: pairs with claim_or_wait and close, which scan after they have set it.
+  if (delay == 0 || state.full || state.sealed || hurry_.load(std::memory_order_seq_cst)) return true;
+  // seq_cst: pairs with unsafe_set_timer: a worker that wakes in time will scan.
+  return timer_due_.load(std::memory_order_seq_cst) > queue_.first_at(claim) + delay;
+}
+
+}  // namespace dynbatch

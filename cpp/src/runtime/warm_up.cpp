@@ -1,0 +1,108 @@
+#include "runtime/warm_up.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include <dynbatch/error.hpp>
+
+#include "runtime/row_probe.hpp"
+#include "runtime/sample_rows.hpp"
+
+namespace dynbatch {
+namespace {
+
+constexpr std::size_t kTimedRuns = 3;
+constexpr double kDefaultTolerance = 1e-3;
+
+std::string in_words(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", value);
+  return text;
+}
+
+const char* kWhatToDo =
+    "Requests are not merged. If that is acceptable, say batching=\"off\"; ";
+
+// Sets report.merges and report.warning from what the probe found.
+void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOptions& options, bool made_up) {
+  const double tolerance = options.row_tolerance.value_or(kDefaultTolerance);
+  report.probed = probe.ran;
+  report.bit_equal = probe.ran && probe.bit_equal;
+  report.difference = probe.difference;
+  report.rows_independent = probe.ran && probe.difference <= tolerance;
+  report.merges = report.rows_independent;
+  if (report.merges) return;
+  if (!probe.ran) {
+    report.warning = "Whether rows are independent could not be checked: " + probe.obstacle + ". " + kWhatToDo +
+                     (made_up ? "to check with real values, pass example feeds (verify=feeds); " : "") +
+                     "if rows are known to be independent, verify=False skips the check.";
+  } else {
+    report.warning = "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
+                     " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
+                     "if the difference is acceptable, row_tolerance=" + in_words(probe.difference * 2) +
+                     " merges them.";
+  }
+  if (options.batching == Batching::always) {
+    throw Error(ErrorCode::model, "batching=\"always\": " + report.warning);
+  }
+}
+
+}  // namespace
+
+Failure time_gears(TrialRun& trial, GearTable& table) {
+  std::vector<std::vector<Nanoseconds>> times(table.gears.size());
+  for (std::size_t round = 0; round <= kTimedRuns; ++round) {
+    for (std::size_t i = 0; i < table.gears.size(); ++i) {
+      Nanoseconds elapsed = 0;
+      if (Failure failure = trial.run(table.gears[i].batch_size, &elapsed)) return failure;
+      if (round > 0) times[i].push_back(elapsed);  // the first run of a size also sets memory up
+    }
+  }
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    std::sort(times[i].begin(), times[i].end());
+    table.gears[i].seconds = static_cast<double>(times[i][kTimedRuns / 2]) * 1e-9;
+  }
+  return {};
+}
+
+WarmUp warm_up(Executor& executor, const BatchingOptions& options, const BatchingPlan& plan) {
+  const ModelSpec& spec = executor.spec();
+  WarmUp result;
+  TrialRun trial(executor, std::max(plan.largest, SampleRows::kSamples));
+  const SampleRows samples(spec, options.examples);
+  ProbeResult probe;
+  if (options.batching != Batching::off && options.verify) {
+    probe = probe_rows(trial, samples, spec);
+    conclude(result.report, probe, options, samples.made_up());
+  } else {
+    result.report.merges = options.batching != Batching::off;
+  }
+  samples.write_shared(trial);
+  for (std::size_t row = 0; row < plan.largest; ++row) samples.write_row(trial, row, row);
+
+  for (const std::size_t gear : plan.gears) {
+    result.table.gears.push_back({.batch_size = gear,
+                                  .input_bytes = bytes_of(spec.inputs, gear),
+                                  .output_bytes = bytes_of(spec.outputs, gear)});
+  }
+  result.table.filled = plan.filled;
+  const Failure failure = time_gears(trial, result.table);
+  if (failure && (plan.filled || options.batching == Batching::always)) {
+    throw Error(ErrorCode::model, "the model failed at warm-up: " + failure.message +
+                                      (samples.made_up() ? "; pass example feeds (verify=feeds)" : ""));
+  }
+  for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
+    Shape row_shape = spec.outputs[i].row_shape;
+    if (!failure) row_shape = Shape(trial.output(i, 1).shape.dims().subspan(1));
+    Shape known;
+    for (const std::int64_t dim : row_shape.dims()) known.push_back(std::max<std::int64_t>(dim, 0));
+    result.output_row_shapes.push_back(known);
+  }
+  result.fill_row = samples.first_row();
+  const bool by_time = options.batching == Batching::automatic && !failure && !plan.filled;
+  result.table.cap = !result.report.merges ? 1 : by_time ? measured_cap(result.table) : plan.largest;
+  return result;
+}
+
+}  // namespace dynbatch
