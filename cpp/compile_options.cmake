@@ -6,6 +6,7 @@ target_compile_features(dynbatch_compile_options INTERFACE cxx_std_20)
 target_compile_options(
   dynbatch_compile_options
   INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+            -Wno-missing-field-initializers # designated initialisers leave defaults alone
             $<$<BOOL:${DYNBATCH_WERROR}>:-Werror>)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
