@@ -1,0 +1,151 @@
+#include "core.hpp"
+
+#include <utility>
+
+#include "exceptions.hpp"
+#include "gil.hpp"
+#include "python_executor.hpp"
+#include "waiting.hpp"
+
+namespace dynbatch::python {
+namespace {
+
+// Copying this much takes about as long as giving the GIL up and getting it back when nobody else
+// wants it; when somebody does, getting it back takes up to 5 ms.
+constexpr std::size_t kShortCopyBytes = 64 * 1024;
+
+/// Whether a call may hold the GIL until it returns. The one place for this decision; a call that
+/// may run a batch or wait never keeps it so far.
+bool keeps_gil(bool may_run, OnFull on_full, std::size_t copied_bytes) noexcept {
+  return !may_run && on_full == OnFull::raise && copied_bytes <= kShortCopyBytes;
+}
+
+std::optional<Clock::time_point> deadline_after(std::optional<std::chrono::nanoseconds> timeout) {
+  if (!timeout) return std::nullopt;
+  return Clock::now() + *timeout;
+}
+
+}  // namespace
+
+Core::Core(const ModelSpec& spec)
+    : signature_(std::make_shared<const Signature>(spec)), fork_generation_(python::fork_generation()) {}
+
+std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOptions options,
+                                 py::object examples) {
+  const std::shared_ptr<Core> core(new Core(executor->spec()));
+  if (auto* const python = dynamic_cast<PythonExecutor*>(executor.get())) python->attach(core);
+  std::optional<Feeds> feeds;
+  if (!examples.is_none()) {
+    feeds.emplace(*core->signature_, examples);
+    options.examples.assign(feeds->views().begin(), feeds->views().end());
+  }
+  const GilRelease release;
+  core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
+  return core;
+}
+
+Core::~Core() {
+  const GilRelease release;
+  batcher_.reset();
+}
+
+Feeds Core::converted(py::handle feeds) {
+  Feeds views(*signature_, feeds);
+  if (views.copied_arrays() > 0) {
+    copied_arrays_.fetch_add(views.copied_arrays(), std::memory_order_relaxed);
+  }
+  return views;
+}
+
+Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_run) {
+  const auto call = [&] {
+    return may_run ? batcher_->start(feeds.views(), options)
+                   : batcher_->submit(feeds.views(), options);
+  };
+  if (keeps_gil(may_run, options.on_full, feeds.size_bytes())) return call();
+  const GilRelease release;
+  return call();
+}
+
+Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run) {
+  // A thread that waits for space in C++ would not see signals, so the main thread waits here.
+  if (options.on_full == OnFull::raise || !on_main_thread()) return start(feeds, options, may_run);
+  options.on_full = OnFull::raise;
+  const auto deadline = deadline_after(options.timeout);
+  for (;;) {
+    if (deadline) options.timeout = *deadline - Clock::now();
+    Ticket ticket = start(feeds, options, may_run);
+    if (ticket.accepted() || ticket.code() != ErrorCode::queue_full) return ticket;
+    if (deadline && Clock::now() >= *deadline) raise(ErrorCode::timeout, "");
+    wait_for_space(*batcher_, deadline);
+  }
+}
+
+std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
+                                    std::optional<double> timeout) {
+  drop_deferred();
+  refuse_in_child();
+  refuse_inside_own_run();
+  const Feeds views = converted(feeds);
+  const SubmitOptions options{on_full, to_duration("timeout", timeout)};
+  const auto deadline = deadline_after(options.timeout);
+  const auto ticket =
+      std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
+  if (ticket->accepted() && !wait_until(*ticket, deadline)) ticket->expire();
+  if (ticket->code() != ErrorCode::none) raise(ticket->failure());
+  return ticket;
+}
+
+std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {
+  drop_deferred();
+  refuse_in_child();
+  if (on_full == OnFull::wait) refuse_inside_own_run();
+  const Feeds views = converted(feeds);
+  auto ticket = std::make_shared<Ticket>(
+      start_when_there_is_space(views, {on_full, std::nullopt}, false));
+  if (!ticket->accepted()) raise(ticket->failure());
+  return ticket;
+}
+
+std::shared_ptr<Ticket> Core::try_submit(py::handle feeds) {
+  drop_deferred();
+  refuse_in_child();
+  const Feeds views = converted(feeds);
+  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt}, false));
+  if (ticket->accepted()) return ticket;
+  if (ticket->code() != ErrorCode::queue_full) raise(ticket->failure());
+  return nullptr;
+}
+
+void Core::work() {
+  const GilRelease release;
+  batcher_->work();
+}
+
+void Core::close(bool drain) {
+  if (python::fork_generation() != fork_generation_) return;
+  refuse_inside_own_run();
+  {
+    const GilRelease release;
+    batcher_->close(drain);
+  }
+  drop_deferred();
+}
+
+bool Core::closed() const noexcept {
+  return python::fork_generation() != fork_generation_ || batcher_->closed();
+}
+
+void Core::refuse_inside_own_run() const {
+  if (!PythonExecutor::running_for(this)) return;
+  raise(ErrorCode::execution,
+        "a function that runs a batch waits for its own model: the wait would never end; "
+        "submit() is allowed");
+}
+
+void Core::refuse_in_child() const {
+  if (python::fork_generation() == fork_generation_) return;
+  raise(ErrorCode::closed, "the model was loaded before this process was forked: load after fork");
+}
+
+}  // namespace dynbatch::python

@@ -1,0 +1,68 @@
+// Core: one batcher as the Python package sees it. Model, futures' tickets and arrays that a function
+// got hold it; the last of them frees it.
+//
+// All methods are called with the GIL held; those that block let go of it.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include <dynbatch/batcher.hpp>
+#include <dynbatch/executor.hpp>
+#include <dynbatch/options.hpp>
+
+#include "feeds.hpp"
+#include "results.hpp"
+
+namespace dynbatch::python {
+
+namespace py = pybind11;
+
+class Core {
+ public:
+  /// Loads: warms up, probes, starts workers. `examples`: feeds for that, or none.
+  static std::shared_ptr<Core> make(std::unique_ptr<Executor> executor, BatchingOptions options,
+                                    py::object examples);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core();
+
+  /// Feeds that wait for their answer; the batch may run on this thread. Raises what went wrong.
+  std::shared_ptr<Ticket> infer(py::handle feeds, OnFull on_full, std::optional<double> timeout);
+  /// Feeds whose answer is waited for elsewhere.
+  std::shared_ptr<Ticket> submit(py::handle feeds, OnFull on_full);
+  /// The same, but null where the queue is full.
+  std::shared_ptr<Ticket> try_submit(py::handle feeds);
+
+  void work();
+  void close(bool drain);
+  bool closed() const noexcept;
+  /// Raises where waiting for this batcher could never end: in its own runs.
+  void refuse_inside_own_run() const;
+  /// Raises Closed in a fork of the process that loaded.
+  void refuse_in_child() const;
+
+  Batcher& batcher() noexcept { return *batcher_; }
+  const Batcher& batcher() const noexcept { return *batcher_; }
+  const std::shared_ptr<const Signature>& signature() const noexcept { return signature_; }
+  std::uint64_t copied_arrays() const noexcept {
+    return copied_arrays_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  explicit Core(const ModelSpec& spec);
+  Ticket start(const Feeds& feeds, const SubmitOptions& options, bool may_run);
+  Ticket start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run);
+  Feeds converted(py::handle feeds);
+
+  std::shared_ptr<const Signature> signature_;
+  std::uint32_t fork_generation_;
+  std::atomic<std::uint64_t> copied_arrays_{0};
+  std::unique_ptr<Batcher> batcher_;
+};
+
+}  // namespace dynbatch::python

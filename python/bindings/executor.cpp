@@ -1,0 +1,167 @@
+#include <dynbatch/executor.hpp>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "arrays.hpp"
+#include "core.hpp"
+#include "exceptions.hpp"
+#include "gil.hpp"
+#include "python_executor.hpp"
+#include "register.hpp"
+
+namespace dynbatch::python {
+namespace {
+
+thread_local const Core* running = nullptr;
+
+class InsideRun {
+ public:
+  explicit InsideRun(const Core* core) noexcept : before_(std::exchange(running, core)) {}
+  InsideRun(const InsideRun&) = delete;
+  InsideRun& operator=(const InsideRun&) = delete;
+  ~InsideRun() { running = before_; }
+
+ private:
+  const Core* before_;
+};
+
+bool fits(const Shape& shape, std::size_t rows, const Shape& row_shape) noexcept {
+  if (!shape.valid() || shape.rank() != row_shape.rank() + 1) return false;
+  if (shape[0] != static_cast<std::int64_t>(rows)) return false;
+  for (std::size_t axis = 0; axis < row_shape.rank(); ++axis) {
+    if (row_shape[axis] != -1 && row_shape[axis] != shape[axis + 1]) return false;
+  }
+  return true;
+}
+
+py::capsule capsule_of(std::shared_ptr<Core> core) {
+  return {new std::shared_ptr<Core>(std::move(core)),
+          [](void* kept) { delete static_cast<std::shared_ptr<Core>*>(kept); }};
+}
+
+}  // namespace
+
+PythonExecutor::PythonExecutor(ModelSpec spec, py::function function, py::object terminate,
+                               bool reruns)
+    : spec_(std::move(spec)),
+      reruns_(reruns),
+      function_(function.release().ptr()),
+      terminate_(terminate.is_none() ? nullptr : terminate.release().ptr()) {}
+
+PythonExecutor::~PythonExecutor() {
+  drop(function_);
+  drop(terminate_);
+}
+
+bool PythonExecutor::running_for(const Core* core) noexcept { return running == core; }
+
+void PythonExecutor::attach(const std::shared_ptr<Core>& core) noexcept {
+  core_ = core;
+  core_address_ = core.get();
+}
+
+Failure PythonExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
+  const py::gil_scoped_acquire gil;
+  const InsideRun inside(core_address_);
+  try {
+    drop_deferred();
+    const py::object owner = capsule_of(core_.lock());
+    py::list inputs(spec_.inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const TensorSpec& input = spec_.inputs[i];
+      // Requests share the bytes of a shared input, so that nobody may write them.
+      inputs[i] = view_of(batch.inputs[i], input.dtype,
+                          input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape),
+                          owner, !input.shared);
+    }
+    const py::object answer = py::reinterpret_borrow<py::object>(function_)(
+        inputs, output_arrays(batch, owner));
+    take(batch, outputs, answer);
+    return {};
+  } catch (py::error_already_set& error) {
+    return failure_of(error.value());
+  } catch (const std::exception& error) {
+    return {ErrorCode::execution, error.what(), nullptr};
+  }
+}
+
+py::list PythonExecutor::output_arrays(const Batch& batch, const py::object& owner) const {
+  py::list arrays(spec_.outputs.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const TensorSpec& output = spec_.outputs[i];
+    arrays[i] = batch.outputs[i] == nullptr
+                    ? py::object(py::none())
+                    : view_of(batch.outputs[i], output.dtype,
+                              with_rows(batch.rows, output.row_shape), owner, true);
+  }
+  return arrays;
+}
+
+void PythonExecutor::take(const Batch& batch, RunOutputs& outputs, const py::object& answer) const {
+  py::object arrays = answer;
+  if (py::isinstance<py::tuple>(answer)) {
+    const auto pair = py::reinterpret_borrow<py::tuple>(answer);
+    arrays = pair[0];
+    for (const auto& [row, exception] : py::reinterpret_borrow<py::dict>(pair[1])) {
+      outputs.fail_row(py::cast<std::size_t>(row),
+                       failure_of(py::reinterpret_borrow<py::object>(exception)));
+    }
+  }
+  const auto list = py::cast<py::list>(arrays);
+  if (list.size() != spec_.outputs.size()) {
+    raise(ErrorCode::execution, "the run returned " + std::to_string(list.size()) +
+                                    " outputs, expected " + std::to_string(spec_.outputs.size()));
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) take_output(i, batch, outputs, list[i]);
+}
+
+void PythonExecutor::take_output(std::size_t index, const Batch& batch, RunOutputs& outputs,
+                                 py::handle answer) const {
+  if (answer.is_none() && batch.outputs[index] != nullptr) return;
+  const TensorSpec& output = spec_.outputs[index];
+  const auto array = py::array::ensure(answer, py::array::c_style);
+  if (!array) throw py::error_already_set();
+  const Shape shape = shape_of(array);
+  const auto type = data_type_of(array.dtype());
+  if (type != output.dtype || !fits(shape, batch.rows, output.row_shape)) {
+    raise(ErrorCode::execution,
+          "output '" + output.name + "': expected " + dynbatch::name_of(output.dtype) + " " +
+              to_string(with_rows(batch.rows, output.row_shape)) + " (-1: any), got " +
+              name_of(array.dtype()) + " " + to_string(shape));
+  }
+  const auto size_bytes = static_cast<std::size_t>(array.nbytes());
+  void* const memory = batch.outputs[index] != nullptr ? static_cast<void*>(batch.outputs[index])
+                                                       : std::malloc(size_bytes > 0 ? size_bytes : 1);
+  if (memory == nullptr) throw std::bad_alloc();
+  if (size_bytes > 0) std::memcpy(memory, array.data(), size_bytes);
+  // Memory of our own rather than the array's: it is freed on any thread, without the GIL.
+  if (batch.outputs[index] == nullptr) outputs.adopt(index, memory, shape, std::free, memory);
+}
+
+void PythonExecutor::terminate() noexcept {
+  if (terminate_ == nullptr) return;
+  const py::gil_scoped_acquire gil;
+  try {
+    py::reinterpret_borrow<py::object>(terminate_)();
+  } catch (py::error_already_set& error) {
+    error.discard_as_unraisable("dynbatch: ending runs early");
+  }
+}
+
+void register_executor(py::module_& module) {
+  py::class_<Executor, py::smart_holder>(
+      module, "Executor", "What runs batches, before a Batcher or a GearModel has taken it.");
+  module.def(
+      "make_python_executor",
+      [](ModelSpec spec, py::function function, py::object terminate, bool reruns) {
+        return std::unique_ptr<Executor>(std::make_unique<PythonExecutor>(
+            std::move(spec), std::move(function), std::move(terminate), reruns));
+      },
+      py::arg("spec"), py::arg("function"), py::arg("terminate"), py::arg("reruns"),
+      "An executor that calls function(inputs, outputs) for each batch, with the GIL held.");
+}
+
+}  // namespace dynbatch::python

@@ -1,0 +1,160 @@
+#include "feeds.hpp"
+
+#include <string>
+#include <utility>
+
+#include "arrays.hpp"
+#include "exceptions.hpp"
+
+namespace dynbatch::python {
+namespace {
+
+/// "a, b, c" of anything whose items are names.
+template <class Names>
+std::string joined(const Names& names) {
+  std::string text;
+  for (const py::handle name : names) {
+    if (!text.empty()) text += ", ";
+    text += std::string(py::str(name));
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string type_name(py::handle value) {
+  return py::str(py::type::handle_of(value).attr("__name__"));
+}
+
+[[noreturn]] void refuse(const TensorSpec& spec, const std::string& got) {
+  raise(ErrorCode::invalid_input, "input '" + spec.name + "': expected an array of " +
+                                      dynbatch::name_of(spec.dtype) + ", got " + got);
+}
+
+/// ONNX Runtime's own containers have no place in a batch; says what to feed instead.
+void refuse_runtime_containers(const TensorSpec& spec, py::handle value) {
+  const std::string name = type_name(value);
+  if (name == "OrtValue") {
+    refuse(spec, "an OrtValue: feed its .numpy()");
+  }
+  if (name == "SparseTensor") refuse(spec, "a SparseTensor: feed a dense array");
+}
+
+bool passes_as_it_is(const py::array& array) {
+  constexpr int kNeeded =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kNeeded) != kNeeded) return false;
+  const char order = array.dtype().byteorder();
+  return order == '=' || order == '|';
+}
+
+/// The same elements in C order, aligned, in the machine's byte order.
+py::array plain_copy(const py::array& array) {
+  const py::object native = array.dtype().attr("newbyteorder")("=");
+  return py::module_::import("numpy").attr("array")(array, native, py::arg("order") = "C",
+                                                    py::arg("subok") = false);
+}
+
+/// An array of what is none. Lists and numbers have no element type of their own, so they take the
+/// input's, where that loses nothing but precision; everything else keeps the type that it has.
+py::array converted(const TensorSpec& spec, py::handle value) {
+  refuse_runtime_containers(spec, value);
+  const bool typeless = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()) ||
+                        PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr());
+  const py::module_ numpy = py::module_::import("numpy");
+  py::object array;
+  try {
+    array = numpy.attr("asarray")(value);
+    if (typeless) {
+      if (py::cast<py::ssize_t>(array.attr("size")) == 0) {
+        array = array.attr("astype")(dtype_of(spec.dtype));
+      } else {
+        array = array.attr("astype")(dtype_of(spec.dtype), py::arg("casting") = "same_kind");
+      }
+    }
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
+    refuse(spec, std::string(py::str(error.value())));
+  }
+  return array;
+}
+
+}  // namespace
+
+Signature::Signature(const ModelSpec& spec) : inputs(spec.inputs), outputs(spec.outputs) {
+  const auto interned = [](const std::vector<TensorSpec>& tensors) {
+    std::vector<py::str> names;
+    for (const TensorSpec& tensor : tensors) {
+      PyObject* name = py::str(tensor.name).release().ptr();
+      PyUnicode_InternInPlace(&name);
+      names.push_back(py::reinterpret_steal<py::str>(name));
+    }
+    return names;
+  };
+  input_names = interned(inputs);
+  output_names = interned(outputs);
+}
+
+Feeds::Feeds(const Signature& signature, py::handle feeds) : count_(signature.inputs.size()) {
+  if (count_ > kInline) {
+    more_views_.resize(count_);
+    more_owners_.resize(count_);
+  }
+  if (PyDict_Check(feeds.ptr())) {
+    set_all(signature, py::reinterpret_borrow<py::dict>(feeds));
+  } else if (!py::isinstance<py::array>(feeds) && py::hasattr(feeds, "keys")) {
+    set_all(signature, py::dict(py::reinterpret_borrow<py::object>(feeds)));
+  } else if (count_ == 1) {
+    set(0, signature.inputs[0], feeds);
+  } else {
+    raise(ErrorCode::invalid_input, "feeds: expected a mapping with the inputs " +
+                                        joined(signature.input_names) + ", got " +
+                                        type_name(feeds));
+  }
+}
+
+void Feeds::set_all(const Signature& signature, const py::dict& feeds) {
+  for (std::size_t i = 0; i < count_; ++i) {
+    PyObject* const value = PyDict_GetItemWithError(feeds.ptr(), signature.input_names[i].ptr());
+    if (value == nullptr) {
+      if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+      raise(ErrorCode::invalid_input,
+            "input '" + signature.inputs[i].name + "' is missing: expected " +
+                joined(signature.input_names) + ", got " + joined(py::list(feeds)));
+    }
+    set(i, signature.inputs[i], value);
+  }
+  if (feeds.size() == count_) return;
+  for (const auto& [name, value] : feeds) {
+    bool known = false;
+    for (const py::str& input : signature.input_names) known = known || name.equal(input);
+    if (!known) {
+      raise(ErrorCode::invalid_input, "there is no input '" + std::string(py::str(name)) +
+                                          "': expected " + joined(signature.input_names));
+    }
+  }
+}
+
+void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
+  const bool is_array = py::isinstance<py::array>(value);
+  auto array = is_array ? py::reinterpret_borrow<py::array>(value) : converted(spec, value);
+  if (!is_array) ++copied_arrays_;
+  const auto type = data_type_of(array.dtype());
+  if (!type) refuse(spec, name_of(array.dtype()));
+  if (!passes_as_it_is(array)) {
+    array = plain_copy(array);
+    ++copied_arrays_;
+  }
+  InputView& view = count_ > kInline ? more_views_[index] : inline_views_[index];
+  view.data = array.data();
+  view.dtype = *type;
+  view.shape = shape_of(array);
+  size_bytes_ += static_cast<std::size_t>(array.nbytes());
+  // ONNX Runtime takes one element for a scalar, and so do its users.
+  if (spec.shared && spec.row_shape.rank() == 0 && view.shape == Shape{1}) view.shape = Shape{};
+  (count_ > kInline ? more_owners_[index] : inline_owners_[index]) = std::move(array);
+}
+
+std::span<const InputView> Feeds::views() const noexcept {
+  return {count_ > kInline ? more_views_.data() : inline_views_.data(), count_};
+}
+
+}  // namespace dynbatch::python

@@ -1,0 +1,111 @@
+#include "gil.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace dynbatch::python {
+namespace {
+
+bool interpreter_is_finalizing() noexcept {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+[[noreturn]] void park_for_good() noexcept {
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(24));
+}
+
+// Never destroyed: threads may drop references while static objects die.
+struct Deferred {
+  std::mutex mutex;
+  std::vector<PyObject*> objects;  // under mutex
+  std::atomic<bool> any{false};
+};
+
+Deferred& deferred() noexcept {
+  static auto* const instance = new Deferred;
+  return *instance;
+}
+
+std::atomic<std::uint32_t> forks{0};
+std::atomic<unsigned long> main_thread{0};
+
+unsigned long main_thread_from_python() {
+  const auto main = py::module_::import("threading").attr("main_thread")();
+  return py::cast<unsigned long>(main.attr("ident"));
+}
+
+}  // namespace
+
+GilRelease::GilRelease() noexcept
+    : finalizing_(interpreter_is_finalizing()), state_(PyEval_SaveThread()) {}
+
+GilRelease::~GilRelease() {
+  // The one thread that finalises may take the lock back; it was finalising when it let go.
+  if (!finalizing_ && interpreter_is_finalizing()) park_for_good();
+  try {
+    PyEval_RestoreThread(state_);
+  } catch (...) {
+    // Finalisation began while this thread queued for the lock, and CPython ends such a thread by
+    // unwinding its stack. Unwinding must not pass here: frames above would touch Python objects.
+    park_for_good();
+  }
+}
+
+void drop(PyObject* object) noexcept {
+  if (object == nullptr || Py_IsInitialized() == 0) return;
+  if (PyGILState_Check() != 0 && !interpreter_is_finalizing()) {
+    Py_DECREF(object);
+    return;
+  }
+  try {
+    const std::lock_guard lock(deferred().mutex);
+    deferred().objects.push_back(object);
+    // release: pairs with drop_deferred: whoever sees the flag finds the object under the lock.
+    deferred().any.store(true, std::memory_order_release);
+  } catch (...) {
+    // No memory for the list: the object leaks.
+  }
+}
+
+void drop_deferred() noexcept {
+  // acquire: pairs with drop.
+  if (!deferred().any.load(std::memory_order_acquire)) return;
+  std::vector<PyObject*> objects;
+  {
+    const std::lock_guard lock(deferred().mutex);
+    objects.swap(deferred().objects);
+    deferred().any.store(false, std::memory_order_relaxed);
+  }
+  for (PyObject* const object : objects) Py_DECREF(object);
+}
+
+std::uint32_t fork_generation() noexcept { return forks.load(std::memory_order_relaxed); }
+
+void after_fork() {
+  forks.fetch_add(1, std::memory_order_relaxed);
+  main_thread.store(main_thread_from_python(), std::memory_order_relaxed);
+}
+
+bool on_main_thread() noexcept {
+  unsigned long main = main_thread.load(std::memory_order_relaxed);
+  if (main == 0) {
+    try {
+      main = main_thread_from_python();
+    } catch (...) {
+      PyErr_Clear();
+      return false;
+    }
+    main_thread.store(main, std::memory_order_relaxed);
+  }
+  return PyThread_get_thread_ident() == main;
+}
+
+}  // namespace dynbatch::python

@@ -1,0 +1,70 @@
+"""What can go wrong, as exceptions: one class for each reason, all below `Error`.
+
+The extension raises these classes; they are written here so that each can also be the built-in
+exception that callers expect.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+__all__ = [
+    "Cancelled",
+    "Closed",
+    "Error",
+    "ExecutionError",
+    "InvalidArgument",
+    "InvalidInput",
+    "ModelError",
+    "QueueFull",
+    "RowsMixWarning",
+    "Timeout",
+]
+
+
+class Error(Exception):
+    """Base class of everything that dynbatch raises on purpose."""
+
+
+class InvalidInput(Error, ValueError):
+    """A request does not fit the model. It was never queued, and its neighbours are unharmed."""
+
+
+class InvalidArgument(Error, ValueError):
+    """An option is out of range, or does not go with another one."""
+
+
+class QueueFull(Error):
+    """The queue has no room, and the caller asked not to wait. The request was never queued."""
+
+
+class Closed(Error):
+    """The model is closed, or was loaded before this process was forked."""
+
+
+class Timeout(Error, TimeoutError):
+    """A request's deadline passed before its answer was there, or a wait for it ended."""
+
+
+class Cancelled(Error, concurrent.futures.CancelledError):
+    """A request was given up by its caller, or by `close(drain=False)`."""
+
+
+class ExecutionError(Error):
+    """The run of a request failed, also alone. `__cause__` is the function's own exception."""
+
+
+class ModelError(Error):
+    """A model cannot be loaded, or not batched as asked. The message names the way out."""
+
+
+class ModelNotFound(ModelError, FileNotFoundError):
+    """The model's file does not exist."""
+
+
+class RowsMixWarning(UserWarning):
+    """Requests are not merged, since a row's answer would depend on the rows beside it."""
+
+
+for _class in (*map(globals().__getitem__, __all__), ModelNotFound):
+    _class.__module__ = "dynbatch"

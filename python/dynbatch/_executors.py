@@ -1,0 +1,214 @@
+"""Executors for ONNX models: native, or through an `onnxruntime.InferenceSession`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dynbatch import _core, _onnxruntime
+from dynbatch._cpus import available_cpus
+from dynbatch._errors import InvalidArgument, ModelError, ModelNotFound
+from dynbatch._options import one_of, positive
+from dynbatch._tensors import (
+    ONNX_TYPES,
+    Dimensions,
+    Input,
+    ModelMetadata,
+    NodeArg,
+    shared_flags,
+    split_dimensions,
+)
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+#: What a model is loaded from.
+Source: TypeAlias = "str | os.PathLike[str] | bytes | onnxruntime.InferenceSession"
+#: As InferenceSession takes them: names, or pairs of a name and its options.
+Providers: TypeAlias = "Sequence[str | tuple[str, dict[str, Any]]]"
+
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class OnnxOptions:
+    """The options of an ONNX model apart from batching; named as in `dynbatch.load`."""
+
+    dimensions: Dimensions | None
+    inputs: Mapping[str, Input] | None
+    intra_op_threads: int | None
+    execution: str | None
+    providers: Providers | None
+    session_config: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class OnnxExecutor:
+    """An executor, with what the model declares."""
+
+    executor: _core.Executor
+    execution: str
+    inputs: list[Any]
+    outputs: list[Any]
+    metadata: Any
+    providers: list[str]
+    is_live_session: bool = False
+
+
+def make_executor(source: Source, options: OnnxOptions) -> OnnxExecutor:
+    """Loads a model for the execution that was asked for, or that fits the source."""
+    if is_session(source):
+        return _from_session(source, options)
+    model = _checked_source(source)
+    execution = _execution_of(options)
+    if execution == "python":
+        from dynbatch._session import open_session
+
+        return open_session(model, options)
+    return _native(model, options)
+
+
+def is_session(source: object) -> bool:
+    """Whether it is a live InferenceSession; does not import onnxruntime to find out."""
+    onnxruntime = sys.modules.get("onnxruntime")
+    return onnxruntime is not None and isinstance(source, onnxruntime.InferenceSession)
+
+
+def session_entries(options: OnnxOptions, intra_op_threads: int) -> list[tuple[str, str]]:
+    """Session configuration entries: the caller's, and those that a batching process needs."""
+    entries = {}
+    if intra_op_threads > 1:
+        # Threads that spin for work keep a whole CPU busy between batches.
+        entries["session.intra_op.allow_spinning"] = "0"
+    for key, value in (options.session_config or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidArgument(
+                f"session_config: expected strings, got {key!r}: {value!r}, as ONNX Runtime's "
+                "add_session_config_entry takes them"
+            )
+        entries[key] = value
+    return list(entries.items())
+
+
+def threads_for_hint(
+    hint: str | None, workers: int | None, intra_op_threads: int | None
+) -> tuple[int, int]:
+    """Workers, and ONNX Runtime's own threads for each of them.
+
+    "latency": one worker with all CPUs; "throughput", and by default: a worker for each CPU.
+    """
+    cpus = available_cpus()
+    defaults = one_of(
+        "hint", hint, {None: (cpus, 1), "latency": (1, cpus), "throughput": (cpus, 1)}
+    )
+    return (
+        positive("workers", workers) or defaults[0],
+        positive("intra_op_threads", intra_op_threads) or defaults[1],
+    )
+
+
+def provider_names(providers: Providers | None) -> list[str]:
+    """The names alone."""
+    if isinstance(providers, str):
+        raise InvalidArgument(f"providers: expected a list of names, got the string {providers!r}")
+    return [entry if isinstance(entry, str) else entry[0] for entry in providers or ()]
+
+
+def _execution_of(options: OnnxOptions) -> str:
+    execution = one_of(
+        "execution",
+        options.execution,
+        {None: None, "native": "native", "python": "python"},
+    )
+    others = [name for name in provider_names(options.providers) if name != CPU_PROVIDER]
+    if others and execution == "native":
+        raise InvalidArgument(
+            f'execution="native" runs on {CPU_PROVIDER} alone, got providers with '
+            f'{", ".join(others)}: leave execution out, and Python runs the session'
+        )
+    return execution or ("python" if others else "native")
+
+
+def _checked_source(source: object) -> str | bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    try:
+        path = os.fspath(source)  # type: ignore[call-overload]
+    except TypeError:
+        raise InvalidArgument(
+            "model: expected a path, bytes or an onnxruntime.InferenceSession, got "
+            f"{type(source).__name__}"
+        ) from None
+    path = os.fsdecode(path)
+    if not Path(path).is_file():
+        what = "is not a file" if Path(path).exists() else "does not exist"
+        raise ModelNotFound(f"the model file {path!r} {what}")
+    return path
+
+
+def _from_session(session: Any, options: OnnxOptions) -> OnnxExecutor:
+    refused = {
+        "providers": options.providers,
+        "session_config": options.session_config,
+        "intra_op_threads": options.intra_op_threads,
+    }
+    given = [name for name, value in refused.items() if value is not None]
+    if given:
+        raise InvalidArgument(
+            f"{', '.join(given)}: a live InferenceSession has its own; set it when the session is "
+            "made"
+        )
+    if options.execution == "native":
+        raise InvalidArgument(
+            'execution="native" cannot run a live InferenceSession: give the path or the bytes of '
+            "its model instead"
+        )
+    from dynbatch._session import wrap_session
+
+    return wrap_session(session, options)
+
+
+def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
+    by_name, by_axis = split_dimensions(options.dimensions)
+    threads = options.intra_op_threads or 1
+    executor = _core.make_onnxruntime_executor(
+        model,
+        library_path=_onnxruntime.library_path(),
+        intra_op_threads=threads,
+        dimensions=by_name,
+        input_dimensions=by_axis,
+        shared_inputs=shared_flags(options.inputs),
+        session_config=session_entries(options, threads),
+    )
+    description = _core.onnx_description(executor)
+    if description is None:
+        raise ModelError("the native executor does not describe its model")
+    metadata = description.metadata
+    return OnnxExecutor(
+        executor=executor,
+        execution="native",
+        inputs=[_node_arg(declaration) for declaration in description.inputs],
+        outputs=[_node_arg(declaration) for declaration in description.outputs],
+        metadata=ModelMetadata(
+            producer_name=metadata.producer_name,
+            graph_name=metadata.graph_name,
+            domain=metadata.domain,
+            description=metadata.description,
+            graph_description=metadata.graph_description,
+            version=metadata.version,
+            custom_metadata_map=dict(metadata.custom),
+        ),
+        providers=[CPU_PROVIDER],
+    )
+
+
+def _node_arg(declaration: _core.OnnxTensorDeclaration) -> NodeArg:
+    dims: list[int | str | None] = [
+        size if size >= 0 else name or None
+        for size, name in zip(declaration.shape, declaration.dimension_names, strict=True)
+    ]
+    return NodeArg(declaration.name, ONNX_TYPES[declaration.dtype], dims)

@@ -1,0 +1,212 @@
+"""A Python function as what runs batches: its inputs and outputs, and its answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dynbatch import _core
+from dynbatch._errors import InvalidArgument, InvalidInput, ModelError
+from dynbatch._tensors import Array, Feeds, Input, Output
+
+# What a row fails with, by row.
+Failures = dict[int, BaseException]
+
+
+class FunctionRun:
+    """Calls a function for each batch, and turns what it returns into one array an output.
+
+    A function returns an array; or a tuple of arrays, or a dict of them, for several outputs. Each
+    may also be a list with one item a row, in which an exception fails the request of its row.
+    """
+
+    def __init__(self, function: Callable[..., Any], input_names: Sequence[str]) -> None:
+        self._function = function
+        self._input_names = tuple(input_names)
+        self._by_keyword = _takes_keywords(function, self._input_names)
+        self._specs: list[_core.TensorSpec] = []
+        #: How the function returned its outputs last: "array", "tuple" or "dict".
+        self.kind = "array"
+
+    def specs_of_answer(self, inputs: Sequence[Array], rows: int) -> list[_core.TensorSpec]:
+        """Calls the function once to learn its outputs."""
+        answer = self._call(inputs)
+        specs = []
+        for name, value in self._named(answer).items():
+            if isinstance(value, list):
+                failed = [item for item in value if isinstance(item, BaseException)]
+                if failed:
+                    raise ModelError("the function failed for its example") from failed[0]
+            array = np.asarray(value)
+            if array.ndim == 0 or array.shape[0] != rows:
+                raise ModelError(
+                    f"output {name!r} of the function: expected {rows} rows along axis 0, as many "
+                    f"as its inputs had, got the shape {array.shape}"
+                )
+            specs.append(_core.TensorSpec(name, array.dtype, list(array.shape[1:])))
+        return specs
+
+    def expect(self, specs: list[_core.TensorSpec]) -> None:
+        """Tells what each run has to return."""
+        self._specs = specs
+
+    def __call__(
+        self, inputs: Sequence[Array], outputs: Sequence[Array | None]
+    ) -> list[Array] | tuple[list[Array], Failures]:
+        """Runs one batch; the core copies the arrays before they can change."""
+        values = list(self._named(self._call(inputs)).values())
+        failures: Failures = {}
+        arrays = [
+            _array(value, spec, failures)
+            for value, spec in zip(values, self._specs, strict=False)
+        ]
+        # A wrong number of outputs, or of rows, is told by the core.
+        arrays += [np.asarray(value) for value in values[len(arrays) :]]
+        return (arrays, failures) if failures else arrays
+
+    def _call(self, inputs: Sequence[Array]) -> Any:
+        if self._by_keyword:
+            return self._function(**dict(zip(self._input_names, inputs, strict=True)))
+        return self._function(*inputs)
+
+    def _named(self, answer: Any) -> dict[str, Any]:
+        if isinstance(answer, Mapping):
+            self.kind = "dict"
+            if not self._specs:
+                return {str(name): value for name, value in answer.items()}
+            return {spec.name: answer[spec.name] for spec in self._specs}
+        if isinstance(answer, tuple):
+            self.kind = "tuple"
+            return {f"output_{i}": value for i, value in enumerate(answer)}
+        self.kind = "array"
+        return {"output": answer}
+
+
+def input_names_of(function: Callable[..., Any], count: int) -> list[str]:
+    """The names of the function's first positional parameters."""
+    names = [
+        parameter.name
+        for parameter in _parameters(function)
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return names[:count] if len(names) >= count else [f"input_{i}" for i in range(count)]
+
+
+def example_arrays(
+    function: Callable[..., Any], feeds: Feeds, inputs: Mapping[str, Input] | None
+) -> dict[str, Array]:
+    """Feeds as arrays by input name, in the order in which the function takes them."""
+    if not isinstance(feeds, Mapping):
+        feeds = {(list(inputs or ()) or input_names_of(function, 1))[0]: feeds}
+    unknown = [name for name in inputs or () if name not in feeds]
+    if unknown:
+        raise InvalidInput(f"input {unknown[0]!r} is missing: got {', '.join(feeds)}")
+    return {name: np.asarray(value) for name, value in feeds.items()}
+
+
+def made_up_arrays(inputs: Mapping[str, Input]) -> dict[str, Array]:
+    """One row of each declared input: normal floats, and integers and booleans from {0, 1}."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for name, declared in inputs.items():
+        if declared.dtype is None or declared.shape is None:
+            raise InvalidArgument(
+                f"inputs[{name!r}]: without an example both dtype and shape are needed"
+            )
+        shape = declared.shape if declared.shared else (1, *declared.shape)
+        dtype = np.dtype(declared.dtype)
+        if dtype.kind in "iub":
+            arrays[name] = generator.integers(0, 2, shape).astype(dtype)
+        else:
+            arrays[name] = generator.standard_normal(shape).astype(dtype)
+    return arrays
+
+
+def input_specs(
+    arrays: Mapping[str, Array], inputs: Mapping[str, Input] | None
+) -> tuple[list[_core.TensorSpec], int]:
+    """Specs like the example's arrays, and the number of its rows."""
+    specs = []
+    rows: dict[str, int] = {}
+    for name, array in arrays.items():
+        declared = (inputs or {}).get(name, Input())
+        shared = bool(declared.shared) or (array.ndim == 0 and declared.shared is None)
+        if not shared:
+            if array.ndim == 0 or array.shape[0] == 0:
+                raise InvalidInput(
+                    f"input {name!r}: expected an example of at least one row, got the shape "
+                    f"{array.shape}"
+                )
+            rows[name] = array.shape[0]
+        row_shape = array.shape if shared else array.shape[1:]
+        _check_declared(name, declared, array.dtype, row_shape)
+        specs.append(_core.TensorSpec(name, array.dtype, list(row_shape), shared))
+    if not rows:
+        raise ModelError(f"no input has a batch axis: {', '.join(arrays) or 'there is none'}")
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{name!r}: {count}" for name, count in rows.items())
+        raise InvalidInput(f"inputs: expected the same number of rows, got {counts}")
+    return specs, next(iter(rows.values()))
+
+
+def output_specs(outputs: Mapping[str, Output]) -> list[_core.TensorSpec]:
+    """Specs of declared outputs."""
+    return [
+        _core.TensorSpec(
+            name,
+            np.dtype(declared.dtype),
+            [-1 if size is None else size for size in declared.shape],
+        )
+        for name, declared in outputs.items()
+    ]
+
+
+def _check_declared(
+    name: str, declared: Input, dtype: np.dtype[Any], row_shape: tuple[int, ...]
+) -> None:
+    if declared.dtype is not None and np.dtype(declared.dtype) != dtype:
+        raise InvalidInput(f"input {name!r}: expected {np.dtype(declared.dtype)}, got {dtype}")
+    if declared.shape is not None and tuple(declared.shape) != row_shape:
+        raise InvalidInput(
+            f"input {name!r}: expected rows of the shape {declared.shape}, got {row_shape}"
+        )
+
+
+def _array(value: Any, spec: _core.TensorSpec, failures: Failures) -> Array:
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
+    if not isinstance(value, list):
+        return np.asarray(value)
+    bad = {i: item for i, item in enumerate(value) if isinstance(item, BaseException)}
+    if not bad:
+        return np.asarray(value, dtype=_dtype_of_rows(value, spec))
+    failures.update(bad)
+    good = [np.asarray(item) for i, item in enumerate(value) if i not in bad]
+    shape = good[0].shape if good else tuple(max(0, size) for size in spec.row_shape)
+    nothing = np.zeros(shape, good[0].dtype if good else spec.dtype)
+    rows = [nothing if i in bad else np.asarray(item) for i, item in enumerate(value)]
+    return np.asarray(rows, dtype=_dtype_of_rows(rows, spec))
+
+
+def _dtype_of_rows(rows: list[Any], spec: _core.TensorSpec) -> np.dtype[Any] | None:
+    # Plain numbers have no type of their own; arrays keep theirs, so that a wrong one is told.
+    return spec.dtype if all(isinstance(row, (bool, int, float)) for row in rows) else None
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []  # built-in functions have no signature
+
+
+def _takes_keywords(function: Callable[..., Any], names: Sequence[str]) -> bool:
+    taken = {
+        parameter.name
+        for parameter in _parameters(function)
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    return all(name in taken for name in names)

@@ -1,0 +1,252 @@
+"""`load` and `Model`: an ONNX model that batches concurrent callers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynbatch import _core
+from dynbatch._cpus import available_cpus
+from dynbatch._errors import InvalidArgument, InvalidInput, RowsMixWarning
+from dynbatch._executors import (
+    OnnxExecutor,
+    OnnxOptions,
+    Providers,
+    Source,
+    is_session,
+    make_executor,
+    threads_for_hint,
+)
+from dynbatch._options import (
+    DEFAULT_MAX_BATCH_SIZE,
+    DEFAULT_QUEUE_BYTES,
+    Batching,
+    on_full_of,
+    positive,
+)
+from dynbatch._runtime import Runtime
+from dynbatch._submitter import Submitter
+from dynbatch._tensors import Array, Dimensions, Feeds, Input
+
+
+class Model(Submitter):
+    """An ONNX model that batches concurrent callers. Made by `load()`.
+
+    It stands where an `onnxruntime.InferenceSession` stood: `run`, `get_inputs`, `get_outputs`,
+    `get_modelmeta` and `get_providers` answer as there. All methods may be called from any thread.
+    """
+
+    def __init__(self, runtime: Runtime, onnx: OnnxExecutor, on_full: _core.OnFull | None) -> None:
+        """Not for users: call `load()`."""
+        super().__init__(on_full)
+        self._declared_inputs = onnx.inputs
+        self._declared_outputs = onnx.outputs
+        self._metadata = onnx.metadata
+        self._providers = onnx.providers
+        self._output_indices = {node.name: i for i, node in enumerate(onnx.outputs)}
+        self._adopt(runtime)
+
+    def run(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Feeds,
+        run_options: None = None,
+    ) -> list[Array]:
+        """InferenceSession's own call: waits for the outputs, as a list.
+
+        Args:
+            output_names: The outputs wanted, in that order; None or [] for all of them.
+            input_feed: As for `infer`.
+            run_options: None. For a deadline use `infer(timeout=)`.
+
+        Returns:
+            One array an output, each with the batch axis first. They are the caller's own.
+
+        Raises:
+            InvalidArgument: `run_options` were given.
+            Error: As `infer` raises.
+        """
+        if run_options is not None:
+            raise InvalidArgument(
+                "run_options: expected None, since requests share runs; for a deadline use "
+                "infer(timeout=), for configuration load(session_config=)"
+            )
+        outputs = self._indices(output_names) if output_names else None
+        runtime = self._runtime or self._start(None)
+        return runtime.core.run(input_feed, outputs, self._full_to_callers)
+
+    def get_inputs(self) -> list[Any]:
+        """The inputs as the model declares them: objects with `name`, `type` and `shape`."""
+        return list(self._declared_inputs)
+
+    def get_outputs(self) -> list[Any]:
+        """The outputs as the model declares them: objects with `name`, `type` and `shape`."""
+        return list(self._declared_outputs)
+
+    def get_modelmeta(self) -> Any:
+        """The model's metadata, with the attributes of `onnxruntime.ModelMetadata`."""
+        return self._metadata
+
+    def get_providers(self) -> list[str]:
+        """The execution providers in use, in the order of their priority."""
+        return list(self._providers)
+
+    def _start(self, feeds: Feeds | None) -> Runtime:
+        raise AssertionError("a model has its runtime from the start")
+
+    def _indices(self, names: Sequence[str]) -> list[int]:
+        if isinstance(names, str):
+            raise InvalidInput(f"output_names: expected a list of names, got the string {names!r}")
+        try:
+            return [self._output_indices[name] for name in names]
+        except (KeyError, TypeError):
+            unknown = [name for name in names if name not in self._output_indices]
+            raise InvalidInput(
+                f"output_names: there is no output {unknown[0]!r}: expected "
+                f"{', '.join(self._output_indices)}"
+            ) from None
+
+    def __repr__(self) -> str:
+        runtime = self._runtime
+        assert runtime is not None
+        inputs = ", ".join(node.name for node in self._declared_inputs)
+        outputs = ", ".join(self._output_indices)
+        state = "closed" if self.closed else f"{runtime.execution} execution"
+        return f"<dynbatch.Model ({inputs}) -> ({outputs}): {state}>"
+
+
+def load(
+    model: Source,
+    *,
+    max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
+    gears: Sequence[int] | None = None,
+    fill: str | bool = "auto",
+    dimensions: Dimensions | None = None,
+    inputs: Mapping[str, Input] | None = None,
+    outputs: None = None,
+    hint: str | None = None,
+    workers: int | None = None,
+    intra_op_threads: int | None = None,
+    max_queue_delay: float = 0.0,
+    queue_capacity: int | None = None,
+    queue_bytes: int = DEFAULT_QUEUE_BYTES,
+    on_full: str | None = None,
+    execution: str | None = None,
+    providers: Providers | None = None,
+    session_config: Mapping[str, str] | None = None,
+    batching: str = "auto",
+    verify: bool | Feeds = True,
+    row_tolerance: float | None = None,
+) -> Model:
+    """Loads an ONNX model and gets it ready to batch: warms it up, measures it, checks its rows.
+
+    Takes as long as some runs of each gear do.
+
+    Args:
+        model: A path, the bytes of a model, or a live `onnxruntime.InferenceSession`, which then
+            runs the batches itself, with its providers and custom operators.
+        max_batch_size: Rows of the largest batch.
+        gears: Batch sizes that are prepared and measured; None: powers of two up to
+            `max_batch_size`. Given alone, their largest is `max_batch_size`.
+        fill: Whether a batch must have exactly the size of a gear: True, False, or "auto" for where
+            the model needs it. What is missing is filled with a row of the warm-up.
+        dimensions: Values for free dimensions other than the batch, by name or by (input, axis).
+        inputs: `Input(shared=...)` by name, for inputs whose shape does not tell whether they have
+            a batch axis.
+        outputs: Not supported yet.
+        hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU. None is
+            "throughput" so far.
+        workers: Batches that may run at once.
+        intra_op_threads: ONNX Runtime's threads for one run.
+        max_queue_delay: Seconds that the first row of a batch may wait for company; 0: it starts as
+            soon as it can. At most 10.
+        queue_capacity: Rows that may wait; None: what `queue_bytes` allows.
+        queue_bytes: Bytes of the memory in which rows wait and run.
+        on_full: What a full queue means: "wait" or "raise" QueueFull. None: `run` and `infer` wait,
+            `submit` raises. Coroutines always wait.
+        execution: "native": C++ threads run ONNX Runtime. "python": an InferenceSession does. None:
+            native, unless `model` or `providers` need Python.
+        providers: As InferenceSession takes them; others than the CPU's select Python execution.
+        session_config: Session configuration entries for ONNX Runtime.
+        batching: "auto": merges requests if rows are independent, up to the size that the measured
+            times justify. "always": up to the largest size; an error if rows mix. "off": never.
+        verify: Whether a short probe checks that rows are independent; feeds (at least one row)
+            for probe and warm-up instead of made-up values.
+        row_tolerance: The difference between rows alone and in company that is accepted, relative
+            to the largest answer; None: 1e-3.
+
+    Returns:
+        A model that is ready. Close it, or use it in a `with` statement.
+
+    Raises:
+        ModelError: The model cannot be loaded or not batched as asked; also FileNotFoundError where
+            the file does not exist.
+        InvalidArgument: An option is out of range or does not go with another one.
+
+    Warns:
+        RowsMixWarning: Rows mix, or the probe could not run: requests are not merged.
+    """
+    if outputs is not None:
+        raise InvalidArgument("outputs: declaring a model's outputs is not supported yet")
+    live = is_session(model)
+    if live:
+        # Its threads are its own, and usually all of them: one batch at a time.
+        run_workers, run_threads = positive("workers", workers) or 1, intra_op_threads
+        threads_for_hint(hint, workers, None)
+    else:
+        run_workers, run_threads = threads_for_hint(hint, workers, intra_op_threads)
+        _warn_about_many_threads(run_workers, run_threads)
+    batching_options = Batching(
+        max_batch_size=max_batch_size,
+        gears=gears,
+        fill=fill,
+        workers=run_workers,
+        max_queue_delay=max_queue_delay,
+        queue_capacity=queue_capacity,
+        queue_bytes=queue_bytes,
+        batching=batching,
+        verify=verify,
+        row_tolerance=row_tolerance,
+    )
+    full = on_full_of(on_full)
+    # Before the model is opened: what is wrong with an option should not take a load to find out.
+    batching_options.native(own_workers=True)
+    onnx = make_executor(
+        model,
+        OnnxOptions(dimensions, inputs, run_threads, execution, providers, session_config),
+    )
+    native = onnx.execution == "native"
+
+    def make() -> _core.Batcher:
+        return _core.Batcher(
+            onnx.executor,
+            batching_options.native(own_workers=native),
+            batching_options.examples,
+        )
+
+    runtime = Runtime.native(make) if native else Runtime.python(make)
+    try:
+        warn_if_rows_mix(runtime.core, stacklevel=3)
+    except RowsMixWarning:  # where warnings are errors
+        runtime.close(drain=False)
+        raise
+    return Model(runtime, onnx, full)
+
+
+def warn_if_rows_mix(core: _core.Batcher, stacklevel: int) -> None:
+    """Tells why requests are not merged, where that may surprise."""
+    warning = core.report.warning
+    if warning:
+        warnings.warn(RowsMixWarning(warning), stacklevel=stacklevel)
+
+
+def _warn_about_many_threads(workers: int, intra_op_threads: int) -> None:
+    cpus = available_cpus()
+    if workers * intra_op_threads > cpus:
+        warnings.warn(
+            f"workers={workers} with intra_op_threads={intra_op_threads} are "
+            f"{workers * intra_op_threads} threads for {cpus} CPUs: runs will slow each other down",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,141 @@
+"""Tensors as callers see them: feeds and outputs, declarations of inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from dynbatch._errors import InvalidArgument
+
+Array: TypeAlias = npt.NDArray[Any]
+#: Arrays by input name, each with the batch axis first; or the bare array of a single-input model.
+Feeds: TypeAlias = Mapping[str, npt.ArrayLike] | npt.ArrayLike
+#: Arrays by output name, each with the batch axis first.
+Outputs: TypeAlias = dict[str, Array]
+#: Values for free dimensions, by the dimension's name or by (input, axis).
+Dimensions: TypeAlias = Mapping[str | tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a caller declares about one input.
+
+    Args:
+        shared: True for an input without a batch axis, False for one that has one. None: a scalar,
+            or an input whose leading dimension is static, is shared.
+        dtype: The element type. For functions only; a model declares its own.
+        shape: The shape of one row, without the batch axis (of the whole array if shared). For
+            functions only.
+    """
+
+    shared: bool | None = None
+    dtype: npt.DTypeLike | None = None
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a caller declares about one output of a function.
+
+    Args:
+        dtype: The element type.
+        shape: The shape of one row, without the batch axis; None for a dimension that only a run
+            shows.
+    """
+
+    dtype: npt.DTypeLike
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """An input or output as the model declares it, in the words of `onnxruntime.NodeArg`.
+
+    Attributes:
+        name: Its name.
+        type: Such as "tensor(float)".
+        shape: For each dimension its size, the name of a free one, or None.
+    """
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model tells about itself, in the words of `onnxruntime.ModelMetadata`."""
+
+    producer_name: str
+    graph_name: str
+    domain: str
+    description: str
+    graph_description: str
+    version: int
+    custom_metadata_map: dict[str, str]
+
+
+#: NumPy's name of each element type, with the one that ONNX Runtime gives it.
+ONNX_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "float16": "tensor(float16)",
+    "bfloat16": "tensor(bfloat16)",
+    "int8": "tensor(int8)",
+    "int16": "tensor(int16)",
+    "int32": "tensor(int32)",
+    "int64": "tensor(int64)",
+    "uint8": "tensor(uint8)",
+    "uint16": "tensor(uint16)",
+    "uint32": "tensor(uint32)",
+    "uint64": "tensor(uint64)",
+    "bool": "tensor(bool)",
+}
+
+
+def shared_flags(inputs: Mapping[str, Input] | None) -> dict[str, bool]:
+    """Which inputs are declared to be shared, or not to be; of a model, which declares the rest."""
+    flags = {}
+    for name, declared in (inputs or {}).items():
+        if not isinstance(declared, Input):
+            raise InvalidArgument(
+                f"inputs[{name!r}]: expected dynbatch.Input, got {type(declared).__name__}"
+            )
+        if declared.dtype is not None or declared.shape is not None:
+            raise InvalidArgument(
+                f"inputs[{name!r}]: a model declares its own dtype and shape; bind free dimensions "
+                "with dimensions={...}"
+            )
+        if declared.shared is not None:
+            flags[name] = declared.shared
+    return flags
+
+
+def split_dimensions(
+    dimensions: Dimensions | None,
+) -> tuple[dict[str, int], dict[tuple[str, int], int]]:
+    """The dimensions that are bound by name, and those that are bound by input and axis."""
+    by_name: dict[str, int] = {}
+    by_axis: dict[tuple[str, int], int] = {}
+    for key, value in (dimensions or {}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise InvalidArgument(f"dimensions[{key!r}]: expected an int, got {value!r}")
+        if isinstance(key, str):
+            by_name[key] = int(value)
+        elif (
+            isinstance(key, tuple)
+            and len(key) == 2
+            and isinstance(key[0], str)
+            and isinstance(key[1], int)
+            and key[1] >= 0
+        ):
+            by_axis[key] = int(value)
+        else:
+            raise InvalidArgument(
+                f"dimensions: expected a name or (input, axis) as key, got {key!r}"
+            )
+    return by_name, by_axis
