@@ -315,13 +315,22 @@ BoundInputs bind_inputs(const Declarations& inputs, const OnnxRuntimeOptions& op
   return result;
 }
 
-std::vector<TensorSpec> output_specs(const Declarations& outputs) {
+std::vector<TensorSpec> output_specs(const Declarations& outputs,
+                                     const std::vector<TensorSpec>& inputs) {
   std::vector<TensorSpec> specs;
   for (const OnnxTensorDeclaration& output : outputs) {
     // ONNX Runtime tells an output of no declared shape like a scalar; neither has a known row.
     Dims dims = output.shape.empty() ? Dims{kFree, kFree} : output.shape;
     for (std::int64_t& dim : dims) dim = std::max(dim, kFree);
-    specs.push_back(make_spec(output, dims, false));
+    TensorSpec& spec = specs.emplace_back(make_spec(output, dims, false));
+    const auto input = std::ranges::find(inputs, spec.name, &TensorSpec::name);
+    if (input == inputs.end()) continue;
+    // The graph hands an input out again, as it is.
+    if (input->shared) {
+      fail("output " + quoted(spec.name) +
+           " is a shared input, so it has no rows: re-export the model without this output");
+    }
+    spec.row_shape = input->row_shape;
   }
   return specs;
 }
@@ -329,8 +338,9 @@ std::vector<TensorSpec> output_specs(const Declarations& outputs) {
 OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outputs,
                            const OnnxRuntimeOptions& options) {
   BoundInputs bound = bind_inputs(inputs, options);
+  std::vector<TensorSpec> of_outputs = output_specs(outputs, bound.specs);
   return {.spec = {.inputs = std::move(bound.specs),
-                   .outputs = output_specs(outputs),
+                   .outputs = std::move(of_outputs),
                    .fixed_batch = bound.fixed_batch},
           .overrides = std::move(bound.overrides)};
 }

@@ -30,8 +30,9 @@ struct BoundInputs {
 BoundInputs bind_inputs(const std::vector<OnnxTensorDeclaration>& inputs,
                         const OnnxRuntimeOptions& options);
 
-/// `outputs` as a session tells them to which the overrides were told. Only a run shows whether
-/// their leading dimension is the batch. Throws Error(model).
-std::vector<TensorSpec> output_specs(const std::vector<OnnxTensorDeclaration>& outputs);
+/// `outputs` as a session tells them to which the overrides were told; `inputs` as bound. Only a run
+/// shows whether the leading dimension of an output is the batch. Throws Error(model).
+std::vector<TensorSpec> output_specs(const std::vector<OnnxTensorDeclaration>& outputs,
+                                     const std::vector<TensorSpec>& inputs);
 
 }  // namespace dynbatch

@@ -1,6 +1,7 @@
 #include <dynbatch/onnxruntime_executor.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <numeric>
 
@@ -35,6 +36,8 @@ void release_value(void* value) {
   api.ReleaseValue(static_cast<ort::Value*>(value));
 }
 
+void release_copy(void* copy) { delete[] static_cast<std::byte*>(copy); }
+
 class OnnxRuntimeExecutor final : public Executor {
  public:
   OnnxRuntimeExecutor(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
@@ -49,10 +52,13 @@ class OnnxRuntimeExecutor final : public Executor {
  private:
   void open(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
   void describe(const ort::Session* session);
+  void find_passed_through();
   std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
   Failure run_batch(const Batch& batch, RunOutputs& outputs);
   Failure failure_of(ort::Status* status) const;
   Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
+  void copy_passed_through(const Batch& batch) const noexcept;
+  void copy_rows(const Batch& batch, std::size_t input, std::byte* target) const noexcept;
   Failure read_shapes(const Batch& batch, const RunValues& values, std::span<Shape> shapes) const;
   Failure hand_over(const Batch& batch, RunValues& values, std::span<const Shape> shapes,
                     RunOutputs& outputs) const;
@@ -62,6 +68,10 @@ class OnnxRuntimeExecutor final : public Executor {
   ModelSpec spec_;
   std::vector<const char*> input_names_;   // into spec_
   std::vector<const char*> output_names_;  // into spec_
+  // [output]: the input that the graph hands out again under the same name, or kComputed. ONNX
+  // Runtime leaves such an output's memory as it is, or answers with the input's own memory.
+  static constexpr std::size_t kComputed = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> passed_through_;
   ort::Handle<ort::Session> session_;
   // One for all runs: they only read it, and terminate() is meant for all of them.
   ort::Handle<ort::RunOptions> run_options_;
@@ -73,6 +83,7 @@ OnnxRuntimeExecutor::OnnxRuntimeExecutor(const OnnxModelSource& model,
                                          const OnnxRuntimeOptions& options)
     : library_(use_ort_library({options.library_path, options.api_base})) {
   open(model, options);
+  find_passed_through();
   for (const TensorSpec& input : spec_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : spec_.outputs) output_names_.push_back(output.name.c_str());
   run_options_ = ort::make_handle<ort::RunOptions>(
@@ -94,7 +105,7 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   BoundInputs bound = bind_inputs(description_.inputs, options);
   if (binds) session_ = open_session(library_, model, options, bound.overrides);
   spec_.inputs = std::move(bound.specs);
-  spec_.outputs = output_specs(read_outputs(library_.api, session_.get()));
+  spec_.outputs = output_specs(read_outputs(library_.api, session_.get()), spec_.inputs);
   spec_.fixed_batch = bound.fixed_batch;
 }
 
@@ -104,6 +115,15 @@ void OnnxRuntimeExecutor::describe(const ort::Session* session) {
   description_.metadata = read_metadata(library_.api, session);
   description_.inputs = read_inputs(library_.api, session);
   description_.outputs = read_outputs(library_.api, session);
+}
+
+void OnnxRuntimeExecutor::find_passed_through() {
+  for (const TensorSpec& output : spec_.outputs) {
+    const auto input = std::ranges::find(spec_.inputs, output.name, &TensorSpec::name);
+    const bool computed = input == spec_.inputs.end();
+    passed_through_.push_back(computed ? kComputed
+                                       : static_cast<std::size_t>(input - spec_.inputs.begin()));
+  }
 }
 
 // Preparing.
@@ -153,6 +173,7 @@ Failure OnnxRuntimeExecutor::run_batch(const Batch& batch, RunOutputs& outputs) 
                                          in.values(), input_names_.size(), output_names_.data(),
                                          output_names_.size(), out.values());
   if (status != nullptr) return failure_of(status);
+  copy_passed_through(batch);
   scratch.shapes.resize(spec_.outputs.size());
   if (Failure failure = read_shapes(batch, out, scratch.shapes)) return failure;
   return hand_over(batch, out, scratch.shapes, outputs);
@@ -171,6 +192,21 @@ Failure OnnxRuntimeExecutor::make_missing(const Batch& batch, RunValues& inputs,
     if (status != nullptr) return failure_of(status);
   }
   return {};
+}
+
+/// Does for passed through outputs what ONNX Runtime does not: writes them to their memory.
+void OnnxRuntimeExecutor::copy_passed_through(const Batch& batch) const noexcept {
+  for (std::size_t output = 0; output < passed_through_.size(); ++output) {
+    const std::size_t input = passed_through_[output];
+    if (input == kComputed || batch.outputs[output] == nullptr) continue;
+    copy_rows(batch, input, batch.outputs[output]);
+  }
+}
+
+void OnnxRuntimeExecutor::copy_rows(const Batch& batch, std::size_t input,
+                                    std::byte* target) const noexcept {
+  const std::size_t size = batch.rows * spec_.inputs[input].row_bytes();
+  if (size != 0) std::memcpy(target, batch.inputs[input], size);
 }
 
 /// Reads the shapes of the outputs that ONNX Runtime has brought, and checks that they have the
@@ -199,6 +235,13 @@ Failure OnnxRuntimeExecutor::hand_over(const Batch& batch, RunValues& values,
                                        std::span<const Shape> shapes, RunOutputs& outputs) const {
   for (std::size_t tensor = 0; tensor < shapes.size(); ++tensor) {
     if (!is_brought(batch, values, tensor)) continue;
+    if (const std::size_t input = passed_through_[tensor]; input != kComputed) {
+      auto copy = std::make_unique<std::byte[]>(batch.rows * spec_.inputs[input].row_bytes());
+      copy_rows(batch, input, copy.get());
+      std::byte* data = copy.release();
+      outputs.adopt(tensor, data, shapes[tensor], release_copy, data);
+      continue;
+    }
     void* data = nullptr;
     ort::Status* status = library_.api.GetTensorMutableData(values.values()[tensor], &data);
     if (status != nullptr) return failure_of(status);

@@ -1,7 +1,7 @@
 // ONNX Runtime's values (tensors) over memory that is ours.
 //
 // Making one costs about 0.15 us, so those over the slots of PreparedMemory are made once, for
-// every batch size; the memory must outlive them. Reading is free for all threads once build() is done.
+// every batch size; the memory must outlive them. Any thread may read once build() is done.
 #pragma once
 
 #include <cstddef>
