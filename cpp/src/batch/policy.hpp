@@ -15,7 +15,8 @@ enum class CloseReason : std::uint8_t { full, idle, delay, space, drain };
 struct Waiting {
   bool full = false;           // no room for another row
   bool sealed = false;         // was due before, but a row was missing
-  Nanoseconds first_at = 0;    // when its first row came; 0: not known, so it waits no longer
+  bool complete = true;        // all rows are there; if not, its last publisher looks again
+  Nanoseconds first_at = 0;    // when its first row came; 0: no clock was read, so it waits no longer
   Nanoseconds max_delay = 0;   // how long a first row may wait for company
   bool space_wanted = false;   // a caller waits for room
   bool draining = false;       // the batcher is being closed
@@ -32,6 +33,7 @@ constexpr Decision decide(const Waiting& waiting, Nanoseconds now) noexcept {
   if (waiting.draining) return {.run = true, .reason = CloseReason::drain};
   if (waiting.max_delay == 0) return {.run = true, .reason = CloseReason::idle};
   if (waiting.space_wanted) return {.run = true, .reason = CloseReason::space};
+  if (!waiting.complete && !waiting.sealed) return {};
   const Nanoseconds due = waiting.first_at + waiting.max_delay;
   if (waiting.first_at == 0 || now >= due) return {.run = true, .reason = CloseReason::delay};
   if (waiting.sealed) return {.run = true, .reason = CloseReason::idle};

@@ -34,6 +34,7 @@ Decision Runtime<P>::decide_now(const typename Queue::BlockState& state, Nanosec
   if (delay > 0 && now == 0) now = P::now();  // the clock is read only where time matters
   return decide({.full = state.full,
                  .sealed = state.sealed,
+                 .complete = state.complete,
                  .first_at = state.first_at,
                  .max_delay = delay,
                  .space_wanted = space_first_ != nullptr,
@@ -278,12 +279,13 @@ bool Runtime<P>::linger(Lock& lock) noexcept {
 template <class P>
 void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
   // relaxed: written under the lock.
+  Nanoseconds due = kNever;
+  // Time has passed since the caller looked: a batch may have become due just now.
+  if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_ready(due) > 0) return;
   me.word.store(0, std::memory_order_relaxed);
   me.parked = true;
   me.next = idle_;
   idle_ = &me;
-  Nanoseconds due = kNever;
-  if (permits_.load(std::memory_order_relaxed) > 0) unsafe_ready(due);
   const bool keeps_time = due < timer_due_.load(std::memory_order_relaxed);
   if (keeps_time) unsafe_set_timer(&me, due);
   lock.unlock();
