@@ -135,6 +135,7 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
   RuntimeSetup setup;
   setup.workers = plan.workers;
   setup.exclusive = !merges;
+  setup.whole_requests = !merges;  // rows that are not known to be independent stay together
   setup.block_rows = static_cast<std::uint32_t>(merges ? table.cap : plan.largest);
   if (plan.filled) {
     setup.fill_gears = plan.gears;

@@ -121,6 +121,7 @@ ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSp
     const std::size_t rows = fixed > 0 ? fixed : order.size();
     for (std::size_t row = 0; row < rows; ++row) samples.write_row(trial, row, row < order.size() ? order[row] : 0);
     const Failure failure = trial.run(rows);
+    if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
     if (failure) result.obstacle = failure.message;
     return !failure;
   };

@@ -19,7 +19,8 @@ struct ProbeResult {
   std::string obstacle;         // why it did not run to its end
 };
 
-/// At most 5 runs of at most 3 rows (of the fixed batch, if the model has one); stops after 2 s.
+/// At most 5 runs of at most 3 rows (of the fixed batch, if the model has one); stops after 2 s. Throws
+/// Error(model) if an output does not have one row for each of the batch.
 ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec);
 
 /// Largest |a - b| / max|a| of two arrays of one type; 0 if both are bit-equal.

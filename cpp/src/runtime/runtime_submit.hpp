@@ -40,8 +40,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
     refusal = {.code = ErrorCode::invalid_input,
                .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
-                          " rows, since this model's rows mix and a request cannot be cut; got " +
-                          std::to_string(*rows),
+                          " rows, since requests are neither merged nor cut (batching is off, or rows " +
+                          "mix); got " + std::to_string(*rows) + "; raise max_batch_size",
                .cause = nullptr};
     ledger_->refuse();
     return nullptr;

@@ -42,7 +42,10 @@ Failure TrialRun::run(std::size_t rows, Nanoseconds* elapsed) noexcept {
   const Nanoseconds start = StdPlatform::now();
   Failure failure = executor_.run(batch, collected);
   if (elapsed != nullptr) *elapsed = StdPlatform::now() - start;
-  if (!failure) failure = collected.check();
+  if (!failure) {
+    failure = collected.check();
+    if (failure) failure.code = ErrorCode::model;  // not the rows are at fault
+  }
   if (!failure && !collected.row_failures().empty()) failure = collected.row_failures().front().second;
   return failure;
 }

@@ -25,7 +25,8 @@ class TrialRun {
 
   /// Row `row` of a batched input, or the whole of a shared one.
   std::byte* input_row(std::size_t input, std::size_t row) noexcept;
-  /// Runs the first `rows` rows; `elapsed` (if not null) gets the time in nanoseconds.
+  /// Runs the first `rows` rows; `elapsed` (if not null) gets the time in nanoseconds. A failure has
+  /// ErrorCode::model if an output does not have one row for each of the batch.
   Failure run(std::size_t rows, Nanoseconds* elapsed = nullptr) noexcept;
   /// After a run that succeeded: output `index`, valid until the next run.
   OutputView output(std::size_t index, std::size_t rows) const noexcept;
