@@ -48,6 +48,8 @@ void register_batcher(py::module_& module) {
           },
           py::arg("feeds"), py::arg("on_full"))
       .def("work", &Core::work, "Lends this thread as a worker, without the GIL, until close().")
+      .def("wait_for_workers", &Core::wait_for_workers,
+           "Blocks, without the GIL, until as many threads as there are workers are in work().")
       .def("close", &Core::close, py::arg("drain"))
       .def_property_readonly("closed", &Core::closed)
       .def_property_readonly("spec", [](const Core& self) { return self.batcher().spec(); })

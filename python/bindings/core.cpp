@@ -122,6 +122,11 @@ void Core::work() {
   batcher_->work();
 }
 
+void Core::wait_for_workers() {
+  const GilRelease release;
+  batcher_->wait_for_workers();
+}
+
 void Core::close(bool drain) {
   if (python::fork_generation() != fork_generation_) return;
   refuse_inside_own_run();

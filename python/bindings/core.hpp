@@ -39,6 +39,7 @@ class Core {
   std::shared_ptr<Ticket> try_submit(py::handle feeds);
 
   void work();
+  void wait_for_workers();
   void close(bool drain);
   bool closed() const noexcept;
   /// Raises where waiting for this batcher could never end: in its own runs.

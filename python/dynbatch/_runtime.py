@@ -96,7 +96,12 @@ class Runtime:
             threading.Thread(target=self.close, args=(False,), name="dynbatch-close").start()
 
     def _start_workers(self) -> None:
-        for index in range(1, self.core.stats().workers):
-            worker = threading.Thread(target=self.core.work, name=f"dynbatch-worker-{index}")
-            self._workers.append(worker)
-            worker.start()
+        try:
+            for index in range(1, self.core.stats().workers):
+                worker = threading.Thread(target=self.core.work, name=f"dynbatch-worker-{index}")
+                worker.start()
+                self._workers.append(worker)
+        except RuntimeError:  # the system has no thread to give
+            self.close(drain=False)
+            raise
+        self.core.wait_for_workers()

@@ -56,6 +56,9 @@ class DYNBATCH_EXPORT Batcher {
 
   /// Lends the calling thread as a worker until the batcher is closed (own_workers == false).
   void work() noexcept;
+  /// Blocks until `workers` threads are inside work(). Before that a close() that drains would find
+  /// nobody to run what waits, and cancel it (own_workers == false).
+  void wait_for_workers() noexcept;
   /// Refuses new requests. drain: waits for the accepted ones. Otherwise cancels those that wait and
   /// asks the running batches to end early. Returns when no run is inside the executor.
   void close(bool drain = true) noexcept;

@@ -148,6 +148,10 @@ void Batcher::work() noexcept {
   core->runtime->work();
 }
 
+void Batcher::wait_for_workers() noexcept {
+  implementation_->runtime().wait_for_workers(implementation_->runtime().setup().workers);
+}
+
 void Batcher::close(bool drain) noexcept { implementation_->runtime().close(drain); }
 bool Batcher::closed() const noexcept { return implementation_->runtime().closed(); }
 const ModelSpec& Batcher::spec() const noexcept { return implementation_->core()->executor->spec(); }
