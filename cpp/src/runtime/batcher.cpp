@@ -173,7 +173,8 @@ MemoryPlan Batcher::memory_plan() const {
   plan.output_blocks = outputs.count();
   plan.output_block_bytes = outputs.layout().block_bytes;
   plan.total_bytes = inputs.total_bytes() + outputs.total_bytes();
-  plan.queue_capacity = (inputs.count() - runtime.setup().workers) * runtime.setup().block_rows;
+  const std::size_t waiting_blocks = inputs.count() - runtime.setup().workers;
+  plan.queue_capacity = waiting_blocks * (runtime.setup().exclusive ? 1 : runtime.setup().block_rows);
   return plan;
 }
 

@@ -142,13 +142,18 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
     std::sort(setup.fill_gears.begin(), setup.fill_gears.end());
   }
   const std::size_t memory = memory_rows(setup);
-  const std::size_t input_block = std::max<std::size_t>(1, BlockLayout(spec.inputs, memory).block_bytes);
+  // Each block may hold another batch key, so shared inputs count once a block.
+  std::size_t input_block = BlockLayout(spec.inputs, memory).block_bytes;
+  for (const TensorSpec& input : spec.inputs) input_block += input.shared ? input.row_bytes() : 0;
+  input_block = std::max<std::size_t>(1, input_block);
+  // A request that is not merged takes a block, however few rows it has.
+  const std::size_t rows = setup.exclusive ? 1 : setup.block_rows;
   // The batches that run hold `workers` blocks; the rest is the queue.
   const std::size_t least = plan.workers + 1;
   std::size_t blocks = least;
   if (options.queue_capacity) {
     if (*options.queue_capacity == 0) refuse("queue_capacity: expected at least 1 row, got 0");
-    const std::size_t waiting = (*options.queue_capacity + setup.block_rows - 1) / setup.block_rows;
+    const std::size_t waiting = (*options.queue_capacity + rows - 1) / rows;
     blocks = std::max(least, waiting + plan.workers);
     if (options.queue_bytes && blocks * input_block > *options.queue_bytes) {
       refuse("queue_capacity=" + std::to_string(*options.queue_capacity) + " rows and " +
@@ -163,14 +168,13 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
              std::to_string(setup.block_rows) + " rows: expected at least " + std::to_string(least * input_block) +
              " bytes for the " + std::to_string(plan.workers) + " that run and one that waits");
     }
-    const std::size_t rows = setup.exclusive ? 1 : setup.block_rows;
     blocks = std::max(least, std::min(bytes / input_block, kDefaultQueueRows / rows + plan.workers));
   }
   if (blocks > kMaxBlocks) {
     if (options.queue_capacity) {
       refuse("queue_capacity: expected at most " +
-             std::to_string((kMaxBlocks - plan.workers) * setup.block_rows) + " rows in batches of " +
-             std::to_string(setup.block_rows) + ", got " + std::to_string(*options.queue_capacity));
+             std::to_string((kMaxBlocks - plan.workers) * rows) + " rows in batches of " +
+             std::to_string(rows) + ", got " + std::to_string(*options.queue_capacity));
     }
     blocks = kMaxBlocks;
   }
