@@ -151,7 +151,7 @@ Claim RequestQueue<P, Part>::claim(std::uint32_t rows) noexcept {
   Block& block = blocks_[index];
   // acquire: pairs with open_block: whoever sees the unsealed word sees the block's fields.
   std::uint64_t word = block.word.load(std::memory_order_acquire);
-  while (!sealed(word) && claimed(word) + rows <= rows_) {
+  while (!sealed(word) && rows <= rows_ - claimed(word)) {
     // acquire: pairs with open_block, as above: the word may be of a later life by now.
     if (block.word.compare_exchange_weak(word, word + rows * kClaimedOne, std::memory_order_acquire,
                                          std::memory_order_acquire)) {
