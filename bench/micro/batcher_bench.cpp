@@ -167,14 +167,14 @@ class BareExecutor {
 void null_bare_run(benchmark::State& state) {
   BareExecutor(make_synthetic_executor(null_executor(64))).measure(state);
 }
-BENCHMARK(null_bare_run);
+BENCHMARK(null_bare_run)->UseRealTime();
 
 void null_infer_alone(benchmark::State& state) {
   Batcher batcher(make_synthetic_executor(null_executor(64)), one_worker());
   SourceRows rows(64);
   infer_alone(state, batcher, rows);
 }
-BENCHMARK(null_infer_alone);
+BENCHMARK(null_infer_alone)->UseRealTime();
 
 /// The same two with a real run: a matrix product of 64 by 64, the smallest of the test models.
 std::unique_ptr<Executor> one_gemm(benchmark::State& state) {
@@ -194,7 +194,7 @@ std::unique_ptr<Executor> one_gemm(benchmark::State& state) {
 void one_gemm_bare_run(benchmark::State& state) {
   if (auto executor = one_gemm(state)) BareExecutor(std::move(executor)).measure(state);
 }
-BENCHMARK(one_gemm_bare_run);
+BENCHMARK(one_gemm_bare_run)->UseRealTime();
 
 void one_gemm_infer_alone(benchmark::State& state) {
   auto executor = one_gemm(state);
@@ -204,7 +204,7 @@ void one_gemm_infer_alone(benchmark::State& state) {
   SourceRows rows(row_bytes);
   infer_alone(state, batcher, rows);
 }
-BENCHMARK(one_gemm_infer_alone);
+BENCHMARK(one_gemm_infer_alone)->UseRealTime();
 
 }  // namespace
 }  // namespace dynbatch::bench

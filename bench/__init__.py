@@ -1,0 +1,1 @@
+"""Benchmarks of dynbatch beside what people use without it. See README.md beside this file."""

@@ -1,0 +1,1 @@
+"""Callers that ask again as soon as they are answered, for everything that can answer them."""

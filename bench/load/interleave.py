@@ -1,0 +1,63 @@
+"""Contenders measured in turns, so that a machine that is slow for a while is slow for all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.load.contenders import Contender
+
+WARM_UP_SECONDS = 0.1
+
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """One question, and those who are compared on it.
+
+    `baselines` are the contenders that the others are divided by, by name; `metric` is what is
+    divided: "rows_per_second" for crowds, "p50_us" for lone callers.
+    """
+
+    name: str
+    title: str
+    contenders: Sequence[Contender]
+    baselines: Sequence[str]
+    metric: str = "rows_per_second"
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress) -> dict[str, Any]:
+    """The scenario's part of the results: each contender's blocks, taken in rotating order."""
+    contenders = scenario.contenders
+    unknown = set(scenario.baselines) - {contender.name for contender in contenders}
+    if unknown:
+        raise ValueError(f"baselines: no contender is named {', '.join(sorted(unknown))}")
+    taken: list[list[dict[str, Any]]] = [[] for _ in contenders]
+    for contender in contenders:
+        contender.measure(WARM_UP_SECONDS if seconds < 1 else seconds / 2)
+    for turn in range(blocks):
+        progress(f"{scenario.title}: block {turn + 1} of {blocks}")
+        for i in range(len(contenders)):
+            index = (turn + i) % len(contenders)
+            contender = contenders[index]
+            batches, rows = contender.batches()
+            block = dataclasses.asdict(contender.measure(seconds))
+            batches_after, rows_after = contender.batches()
+            if batches_after > batches:
+                block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+            taken[index].append({"turn": turn, **block})
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "metric": scenario.metric,
+        "baselines": list(scenario.baselines),
+        "seconds_per_block": seconds,
+        "notes": scenario.notes,
+        "contenders": [
+            {"name": contender.name, "callers": contender.callers, "blocks": blocks_of}
+            for contender, blocks_of in zip(contenders, taken, strict=True)
+        ],
+    }

@@ -1,0 +1,145 @@
+"""Markdown from results: a table a question, medians with their spread, ratios block by block."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+# Above this share of CPU time taken by others, figures are called disturbed.
+QUIET = 0.05
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = [_heading(results)]
+    parts += [_scenario(scenario) for scenario in results["scenarios"]]
+    if results["micro"]:
+        parts.append(_micro(results["micro"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def foreign_shares(results: dict[str, Any]) -> list[float]:
+    """The share of CPU time that others took, of every block."""
+    return [
+        block["foreign_cpu"]
+        for scenario in results["scenarios"]
+        for contender in scenario["contenders"]
+        for block in contender["blocks"]
+    ]
+
+
+def _heading(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    lines = [
+        "# Figures",
+        "",
+        f"{machine['cpus']} CPUs of {machine['cpu']}"
+        f"{' (virtual machine)' if machine['virtual'] else ''}, {machine['memory_gib']} GiB, "
+        f"Linux {machine['kernel']}; Python {machine['python']}, dynbatch {machine['dynbatch']}, "
+        f"ONNX Runtime {machine['onnxruntime']}, NumPy {machine['numpy']}. "
+        f"Taken {results['started']}.",
+        "",
+        "Figures are medians of interleaved blocks, with [lowest..highest]. Ratios are medians of "
+        "the ratios of blocks taken in the same turn.",
+    ]
+    if results["quick"]:
+        lines += ["", "**A quick run: too short for figures to be relied on.**"]
+    shares = foreign_shares(results)
+    if shares:
+        typical, worst = statistics.median(shares), max(shares)
+        lines += [
+            "",
+            f"Other programs took {typical:.0%} of the CPU time (median of all blocks), at worst "
+            f"{worst:.0%}.",
+        ]
+        if typical > QUIET:
+            lines += ["", "**The machine was not quiet: these figures are not final.**"]
+    return "\n".join(lines)
+
+
+def _scenario(scenario: dict[str, Any]) -> str:
+    baselines: Sequence[str] = scenario["baselines"]
+    by_name = {contender["name"]: contender for contender in scenario["contenders"]}
+    inverse = scenario["metric"].endswith("_us")
+    wording = "time of" if inverse else "times"
+    header = [
+        "",
+        "rows/s",
+        *(f"{wording} {name}" for name in baselines),
+        "p50 us",
+        "p99 us",
+        "CPU us a row",
+        "rows a batch",
+    ]
+    lines = [
+        f"## {scenario['title']}",
+        "",
+        _row(header),
+        _row(["---"] + ["---:"] * (len(header) - 1)),
+    ]
+    for contender in scenario["contenders"]:
+        blocks = contender["blocks"]
+        cells = [contender["name"], _spread([b["rows_per_second"] for b in blocks], rate)]
+        cells += [_ratio(scenario["metric"], contender, by_name[name]) for name in baselines]
+        cells += [_spread([b[key] for b in blocks], time_us) for key in ("p50_us", "p99_us")]
+        cells.append(time_us(statistics.median(b["cpu_us_per_row"] for b in blocks)))
+        batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
+        cells.append(f"{statistics.median(batches):.1f}" if batches else "")
+        lines.append(_row(cells))
+    blocks = len(scenario["contenders"][0]["blocks"])
+    checked = sum(b["checked"] for c in scenario["contenders"] for b in c["blocks"])
+    lines += [
+        "",
+        f"{blocks} blocks of {scenario['seconds_per_block']:.2g} s; {checked} answers checked.",
+    ]
+    if "cap" in scenario["notes"]:
+        times = scenario["notes"]["seconds_by_gear"]
+        per_row = ", ".join(
+            f"{size}: {1e6 * seconds / int(size):,.0f}" for size, seconds in times.items()
+        )
+        lines[-1] += (
+            f" dynbatch forms batches of up to {scenario['notes']['cap']}; measured at load, in us "
+            f"a row by batch size: {per_row}."
+        )
+    return "\n".join(lines)
+
+
+def _micro(entries: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        "## Single parts of the core",
+        "",
+        _row(["", "ns an item"]),
+        _row(["---", "---:"]),
+    ]
+    for entry in entries:
+        program = entry["program"].removesuffix("_bench")
+        name = entry["name"].replace("/real_time", "").replace("/manual_time", "")
+        lines.append(_row([f"{program}: {name}", _spread(entry["ns_per_item"], time_us)]))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _ratio(metric: str, contender: dict[str, Any], baseline: dict[str, Any]) -> str:
+    if contender is baseline:
+        return "1"
+    ratios = [
+        ours[metric] / theirs[metric]
+        for ours, theirs in zip(contender["blocks"], baseline["blocks"], strict=True)
+    ]
+    return _spread(ratios, lambda value: f"{value:.2f}")
+
+
+def _spread(values: Sequence[float], form: Any) -> str:
+    return f"{form(statistics.median(values))} [{form(min(values))}..{form(max(values))}]"
+
+
+def rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def time_us(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
