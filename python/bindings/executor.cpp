@@ -28,9 +28,8 @@ class InsideRun {
   const Core* before_;
 };
 
-bool fits(const Shape& shape, std::size_t rows, const Shape& row_shape) noexcept {
+bool rows_fit(const Shape& shape, const Shape& row_shape) noexcept {
   if (!shape.valid() || shape.rank() != row_shape.rank() + 1) return false;
-  if (shape[0] != static_cast<std::int64_t>(rows)) return false;
   for (std::size_t axis = 0; axis < row_shape.rank(); ++axis) {
     if (row_shape[axis] != -1 && row_shape[axis] != shape[axis + 1]) return false;
   }
@@ -69,23 +68,41 @@ Failure PythonExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
   try {
     drop_deferred();
     const py::object owner = capsule_of(core_.lock());
-    py::list inputs(spec_.inputs.size());
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const TensorSpec& input = spec_.inputs[i];
-      // Requests share the bytes of a shared input, so that nobody may write them.
-      inputs[i] = view_of(batch.inputs[i], input.dtype,
-                          input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape),
-                          owner, !input.shared);
-    }
-    const py::object answer = py::reinterpret_borrow<py::object>(function_)(
-        inputs, output_arrays(batch, owner));
-    take(batch, outputs, answer);
+    const py::list inputs = input_arrays(batch, owner);
+    take(batch, outputs, call(batch, inputs, output_arrays(batch, owner)));
     return {};
   } catch (py::error_already_set& error) {
     return failure_of(error.value());
   } catch (const std::exception& error) {
     return {ErrorCode::execution, error.what(), nullptr};
   }
+}
+
+py::object PythonExecutor::call(const Batch& batch, const py::list& inputs,
+                                const py::list& outputs) const {
+  const auto function = py::reinterpret_borrow<py::object>(function_);
+  try {
+    return function(inputs, outputs);
+  } catch (py::error_already_set&) {
+    // At load, an output that has not a row for each of the batch does not fit into its memory.
+    // Without that memory the run shows the output's own shape, which says what is wrong.
+    if (!reruns_ || batch.output_slot != Batch::kNoSlot) throw;
+    py::list nowhere;
+    for (std::size_t i = 0; i < outputs.size(); ++i) nowhere.append(py::none());
+    return function(inputs, nowhere);
+  }
+}
+
+py::list PythonExecutor::input_arrays(const Batch& batch, const py::object& owner) const {
+  py::list arrays(spec_.inputs.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const TensorSpec& input = spec_.inputs[i];
+    // Requests share the bytes of a shared input, so that nobody may write them.
+    arrays[i] = view_of(batch.inputs[i], input.dtype,
+                        input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape),
+                        owner, !input.shared);
+  }
+  return arrays;
 }
 
 py::list PythonExecutor::output_arrays(const Batch& batch, const py::object& owner) const {
@@ -126,19 +143,24 @@ void PythonExecutor::take_output(std::size_t index, const Batch& batch, RunOutpu
   if (!array) throw py::error_already_set();
   const Shape shape = shape_of(array);
   const auto type = data_type_of(array.dtype());
-  if (type != output.dtype || !fits(shape, batch.rows, output.row_shape)) {
+  // The core judges the leading dimension of what it is handed: at load it is the model's fault.
+  const bool has_rows = shape.rank() > 0 && shape[0] == static_cast<std::int64_t>(batch.rows);
+  if (type != output.dtype || (has_rows && !rows_fit(shape, output.row_shape))) {
     raise(ErrorCode::execution,
           "output '" + output.name + "': expected " + dynbatch::name_of(output.dtype) + " " +
               to_string(with_rows(batch.rows, output.row_shape)) + " (-1: any), got " +
               name_of(array.dtype()) + " " + to_string(shape));
   }
   const auto size_bytes = static_cast<std::size_t>(array.nbytes());
-  void* const memory = batch.outputs[index] != nullptr ? static_cast<void*>(batch.outputs[index])
-                                                       : std::malloc(size_bytes > 0 ? size_bytes : 1);
+  if (has_rows && batch.outputs[index] != nullptr) {
+    if (size_bytes > 0) std::memcpy(batch.outputs[index], array.data(), size_bytes);
+    return;
+  }
+  // Memory of our own rather than the array's: it is freed on any thread, without the GIL.
+  void* const memory = std::malloc(size_bytes > 0 ? size_bytes : 1);
   if (memory == nullptr) throw std::bad_alloc();
   if (size_bytes > 0) std::memcpy(memory, array.data(), size_bytes);
-  // Memory of our own rather than the array's: it is freed on any thread, without the GIL.
-  if (batch.outputs[index] == nullptr) outputs.adopt(index, memory, shape, std::free, memory);
+  outputs.adopt(index, memory, shape, std::free, memory);
 }
 
 void PythonExecutor::terminate() noexcept {

@@ -39,6 +39,8 @@ class PythonExecutor final : public Executor {
   bool reruns() const noexcept override { return reruns_; }
 
  private:
+  py::object call(const Batch& batch, const py::list& inputs, const py::list& outputs) const;
+  py::list input_arrays(const Batch& batch, const py::object& owner) const;
   py::list output_arrays(const Batch& batch, const py::object& owner) const;
   void take(const Batch& batch, RunOutputs& outputs, const py::object& answer) const;
   void take_output(std::size_t index, const Batch& batch, RunOutputs& outputs,

@@ -13,6 +13,7 @@ from dynbatch import _core
 from dynbatch._errors import Error, ExecutionError, InvalidArgument, RowsMixWarning
 from dynbatch._function import (
     FunctionRun,
+    WeakRun,
     example_arrays,
     input_specs,
     made_up_arrays,
@@ -159,7 +160,7 @@ class Batcher(Submitter):
             run.expect(outputs)
             self._run = run
             executor = _core.make_python_executor(
-                _core.ModelSpec(inputs, outputs), run, None, self._reruns
+                _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns
             )
             return _core.Batcher(executor, self._options.native(own_workers=False), arrays)
         finally:

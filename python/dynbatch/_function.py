@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dynbatch import _core
-from dynbatch._errors import InvalidArgument, InvalidInput, ModelError
+from dynbatch._errors import Closed, InvalidArgument, InvalidInput, ModelError
 from dynbatch._tensors import Array, Feeds, Input, Output
 
 # What a row fails with, by row.
@@ -83,6 +84,22 @@ class FunctionRun:
             return {f"output_{i}": value for i, value in enumerate(answer)}
         self.kind = "array"
         return {"output": answer}
+
+
+class WeakRun:
+    """Calls a run that its batcher keeps alive. The core's threads hold only this, so that a
+    function may refer to its own batcher and both can still be collected.
+    """
+
+    def __init__(self, run: FunctionRun) -> None:
+        self._run = weakref.ref(run)
+
+    def __call__(self, inputs: Sequence[Array], outputs: Sequence[Array | None]) -> Any:
+        """As the run itself."""
+        run = self._run()
+        if run is None:
+            raise Closed("the batcher was dropped")
+        return run(inputs, outputs)
 
 
 def input_names_of(function: Callable[..., Any], count: int) -> list[str]:

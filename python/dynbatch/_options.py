@@ -73,8 +73,8 @@ class Batching:
         options = _core.BatchingOptions()
         options.gears = _gears(self.gears)
         max_batch_size = positive("max_batch_size", self.max_batch_size)
-        # Next to gears the default is no wish: their largest decides.
-        if not options.gears or max_batch_size != DEFAULT_MAX_BATCH_SIZE:
+        # The default is no wish: gears, or a batch that the model fixes, decide first.
+        if max_batch_size != DEFAULT_MAX_BATCH_SIZE:
             options.max_batch_size = max_batch_size
         options.fill = one_of("fill", self.fill, _FILL)
         options.batching = one_of("batching", self.batching, _BATCHING)

@@ -38,22 +38,15 @@ class Runtime:
         """`make` builds a batcher without workers; it is called on the first worker thread, so that
         what it runs always runs on workers.
         """
+        # Popped when it is called: what it refers to must not live as long as the thread.
+        makes = [make]
         made: list[Runtime | BaseException] = []
         ready = threading.Event()
-
-        def serve_first() -> None:
-            try:
-                core = make()
-            except BaseException as error:  # raised again by the thread that waits
-                made.append(error)
-                ready.set()
-                return
-            made.append(cls(core, execution="python"))
-            ready.set()
-            core.work()
-
-        first = threading.Thread(target=serve_first, name="dynbatch-worker-0")
+        first = threading.Thread(
+            target=cls._serve_first, args=(makes, made, ready), name="dynbatch-worker-0"
+        )
         first.start()
+        del make
         ready.wait()
         runtime = made.pop()
         if isinstance(runtime, BaseException):
@@ -62,6 +55,23 @@ class Runtime:
         runtime._workers.append(first)
         runtime._start_workers()
         return runtime
+
+    @classmethod
+    def _serve_first(
+        cls,
+        makes: list[Callable[[], _core.Batcher]],
+        made: list[Runtime | BaseException],
+        ready: threading.Event,
+    ) -> None:
+        try:
+            core = makes.pop()()
+        except BaseException as error:  # raised again by the thread that waits
+            made.append(error)
+            ready.set()
+            return
+        made.append(cls(core, execution="python"))
+        ready.set()
+        core.work()
 
     @property
     def ports(self) -> LoopPorts:

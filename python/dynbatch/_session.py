@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
+
 from dynbatch import _core
 from dynbatch._errors import ModelError
 from dynbatch._executors import (
@@ -159,13 +161,14 @@ def _batching(
 
 
 def _declaration(role: str, node: Any) -> _core.OnnxTensorDeclaration:
-    dtype = _DTYPES.get(node.type)
-    if dtype is None:
+    name = _DTYPES.get(node.type)
+    if name is None:
         raise ModelError(
             f"{role} {node.name!r} is a {node.type}, and only tensors of numbers and booleans can "
             "be batched: re-export the model with that part left out, and run it before or after"
         )
-    if dtype == "bfloat16":
+    dtype: Any = name
+    if name == "bfloat16":
         try:
             from ml_dtypes import bfloat16 as dtype
         except ImportError:
@@ -175,7 +178,7 @@ def _declaration(role: str, node: Any) -> _core.OnnxTensorDeclaration:
             ) from None
     dims = [size if isinstance(size, int) else -1 for size in node.shape]
     names = [size if isinstance(size, str) else "" for size in node.shape]
-    return _core.OnnxTensorDeclaration(node.name, dtype, dims, names)
+    return _core.OnnxTensorDeclaration(node.name, np.dtype(dtype), dims, names)
 
 
 def _element_type(tensor: _core.TensorSpec) -> Any:
