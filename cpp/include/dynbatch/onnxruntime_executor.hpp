@@ -39,6 +39,9 @@ struct OnnxRuntimeOptions {
   /// Inputs declared to have no batch axis (true) or to have one (false), against what their shapes
   /// suggest.
   std::map<std::string, bool> shared_inputs;
+  /// Names of the outputs that are wanted, in that order; empty: all. Others are not computed where
+  /// ONNX Runtime can leave them out, and take no memory.
+  std::vector<std::string> outputs;
   /// Session configuration entries, passed on as they are.
   std::vector<std::pair<std::string, std::string>> session_config;
 };

@@ -315,6 +315,24 @@ BoundInputs bind_inputs(const Declarations& inputs, const OnnxRuntimeOptions& op
   return result;
 }
 
+Declarations wanted_outputs(const Declarations& outputs, const OnnxRuntimeOptions& options) {
+  if (options.outputs.empty()) return outputs;
+  Declarations wanted;
+  for (const std::string& name : options.outputs) {
+    const auto found = std::ranges::find(outputs, name, &OnnxTensorDeclaration::name);
+    if (found == outputs.end()) {
+      std::vector<std::string> names;
+      for (const OnnxTensorDeclaration& output : outputs) names.push_back(output.name);
+      refuse("outputs names " + quoted(name) + ", and the model has " + listed(names));
+    }
+    if (std::ranges::count(options.outputs, name) > 1) {
+      refuse("outputs names " + quoted(name) + " twice");
+    }
+    wanted.push_back(*found);
+  }
+  return wanted;
+}
+
 std::vector<TensorSpec> output_specs(const Declarations& outputs,
                                      const std::vector<TensorSpec>& inputs) {
   std::vector<TensorSpec> specs;
@@ -338,7 +356,7 @@ std::vector<TensorSpec> output_specs(const Declarations& outputs,
 OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outputs,
                            const OnnxRuntimeOptions& options) {
   BoundInputs bound = bind_inputs(inputs, options);
-  std::vector<TensorSpec> of_outputs = output_specs(outputs, bound.specs);
+  std::vector<TensorSpec> of_outputs = output_specs(wanted_outputs(outputs, options), bound.specs);
   return {.spec = {.inputs = std::move(bound.specs),
                    .outputs = std::move(of_outputs),
                    .fixed_batch = bound.fixed_batch},

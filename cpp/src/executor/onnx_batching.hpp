@@ -30,6 +30,10 @@ struct BoundInputs {
 BoundInputs bind_inputs(const std::vector<OnnxTensorDeclaration>& inputs,
                         const OnnxRuntimeOptions& options);
 
+/// Those outputs that the options want, in their order. Throws Error(invalid_argument).
+std::vector<OnnxTensorDeclaration> wanted_outputs(const std::vector<OnnxTensorDeclaration>& outputs,
+                                                  const OnnxRuntimeOptions& options);
+
 /// `outputs` as a session tells them to which the overrides were told; `inputs` as bound. Only a run
 /// shows whether the leading dimension of an output is the batch. Throws Error(model).
 std::vector<TensorSpec> output_specs(const std::vector<OnnxTensorDeclaration>& outputs,

@@ -105,7 +105,8 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   BoundInputs bound = bind_inputs(description_.inputs, options);
   if (binds) session_ = open_session(library_, model, options, bound.overrides);
   spec_.inputs = std::move(bound.specs);
-  spec_.outputs = output_specs(read_outputs(library_.api, session_.get()), spec_.inputs);
+  spec_.outputs = output_specs(
+      wanted_outputs(read_outputs(library_.api, session_.get()), options), spec_.inputs);
   spec_.fixed_batch = bound.fixed_batch;
 }
 

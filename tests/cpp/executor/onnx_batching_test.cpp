@@ -265,6 +265,20 @@ TEST(OnnxBatching, OutputsLoseTheirLeadingDimensionWhateverItSays) {
   EXPECT_EQ(specs[2].row_shape, Shape());
 }
 
+TEST(OnnxBatching, WantedOutputsAreThoseNamedInTheirOrder) {
+  const std::vector<OnnxTensorDeclaration> outputs = {declare("y", {"batch"}),
+                                                      declare("z", {"batch"})};
+  OnnxRuntimeOptions options;
+  EXPECT_EQ(wanted_outputs(outputs, options).size(), 2U);
+  options.outputs = {"z", "y"};
+  EXPECT_EQ(wanted_outputs(outputs, options)[0].name, "z");
+  options.outputs = {"z", "z"};
+  EXPECT_THAT(message_of([&] { wanted_outputs(outputs, options); }), HasSubstr("'z' twice"));
+  options.outputs = {"w"};
+  EXPECT_THAT(message_of([&] { wanted_outputs(outputs, options); }),
+              HasSubstr("'w', and the model has 'y', 'z'"));
+}
+
 TEST(OnnxBatching, OutputOfUndeclaredShapeIsUnknown) {
   EXPECT_FALSE(output_specs({declare("y", {})}, {})[0].has_known_shape());
 }
