@@ -17,13 +17,15 @@ using Dimensions = std::map<std::string, std::int64_t>;
 using InputDimensions = std::map<std::pair<std::string, std::size_t>, std::int64_t>;
 
 OnnxRuntimeOptions options_of(Dimensions dimensions, const InputDimensions& input_dimensions,
-                              std::map<std::string, bool> shared_inputs) {
+                              std::map<std::string, bool> shared_inputs,
+                              std::vector<std::string> outputs) {
   OnnxRuntimeOptions options;
   options.dimensions = std::move(dimensions);
   for (const auto& [where, value] : input_dimensions) {
     options.input_dimensions[{where.first, where.second}] = value;
   }
   options.shared_inputs = std::move(shared_inputs);
+  options.outputs = std::move(outputs);
   return options;
 }
 
@@ -85,10 +87,10 @@ void register_onnxruntime_executor(py::module_& module) {
       "make_onnxruntime_executor",
       [](const py::object& model, std::string library_path, std::size_t intra_op_threads,
          Dimensions dimensions, const InputDimensions& input_dimensions,
-         std::map<std::string, bool> shared_inputs,
+         std::map<std::string, bool> shared_inputs, std::vector<std::string> outputs,
          std::vector<std::pair<std::string, std::string>> session_config) {
-        OnnxRuntimeOptions options =
-            options_of(std::move(dimensions), input_dimensions, std::move(shared_inputs));
+        OnnxRuntimeOptions options = options_of(std::move(dimensions), input_dimensions,
+                                                std::move(shared_inputs), std::move(outputs));
         options.library_path = std::move(library_path);
         options.intra_op_threads = intra_op_threads;
         options.session_config = std::move(session_config);
@@ -96,7 +98,7 @@ void register_onnxruntime_executor(py::module_& module) {
       },
       py::arg("model"), py::kw_only(), py::arg("library_path"), py::arg("intra_op_threads"),
       py::arg("dimensions"), py::arg("input_dimensions"), py::arg("shared_inputs"),
-      py::arg("session_config"), "Loads a model from a path (str) or from bytes.");
+      py::arg("wanted_outputs"), py::arg("session_config"), "Loads a model from a path (str) or from bytes.");
   module.def(
       "onnx_description",
       [](const Executor& executor) -> std::optional<OnnxModelDescription> {
@@ -109,14 +111,15 @@ void register_onnxruntime_executor(py::module_& module) {
       "onnx_batching",
       [](const std::vector<OnnxTensorDeclaration>& inputs,
          const std::vector<OnnxTensorDeclaration>& outputs, Dimensions dimensions,
-         const InputDimensions& input_dimensions, std::map<std::string, bool> shared_inputs) {
-        OnnxBatching batching =
-            onnx_batching(inputs, outputs, options_of(std::move(dimensions), input_dimensions,
-                                                      std::move(shared_inputs)));
+         const InputDimensions& input_dimensions, std::map<std::string, bool> shared_inputs,
+         std::vector<std::string> wanted_outputs) {
+        OnnxBatching batching = onnx_batching(
+            inputs, outputs, options_of(std::move(dimensions), input_dimensions,
+                                        std::move(shared_inputs), std::move(wanted_outputs)));
         return std::pair(std::move(batching.spec), std::move(batching.overrides));
       },
       py::arg("inputs"), py::arg("outputs"), py::kw_only(), py::arg("dimensions"),
-      py::arg("input_dimensions"), py::arg("shared_inputs"),
+      py::arg("input_dimensions"), py::arg("shared_inputs"), py::arg("wanted_outputs"),
       "The rules of make_onnxruntime_executor for declared inputs and outputs: the spec, and the "
       "values that a session can be told by dimension name.");
 }

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dynbatch import _core
 from dynbatch._batcher import BatchedFunction, Batcher, batched
+from dynbatch._core import __version__
 from dynbatch._errors import (
     Cancelled,
     Closed,
@@ -30,8 +30,6 @@ from dynbatch._gear_model import GearModel
 from dynbatch._model import Model, load
 from dynbatch._stats import Gear, GearBytes, GearTable, MemoryPlan, Quantiles, Stats
 from dynbatch._tensors import Input, ModelMetadata, NodeArg, Output
-
-__version__ = _core.__version__
 
 __all__ = [
     "BatchedFunction",
@@ -68,5 +66,7 @@ __all__ = [
 
 def package_folder() -> Path:
     """Where the C++ package lies: `include`, `lib` and `lib/cmake/dynbatch` are below it."""
+    from dynbatch import _core
+
     # Beside the extension, which an editable install keeps apart from the Python sources.
     return Path(_core.__file__).parent

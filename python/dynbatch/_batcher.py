@@ -41,8 +41,8 @@ class Batcher(Submitter):
     """A Python function that batches concurrent callers: PyTorch, scikit-learn, plain NumPy.
 
     The function takes arrays with the batch axis first, valid until it returns, and returns an
-    array, or a tuple or dict of arrays, with as many rows. An output may also be a list with one item
-    a row; an exception in it fails the request of that row alone. The function is called on
+    array, or a tuple or dict of arrays, with as many rows. An output may also be a list with one
+    item a row; an exception in it fails the request of that row alone. The function is called on
     `workers` threads of its own, never on a caller's; calling its own batcher there raises, except
     `submit`.
 

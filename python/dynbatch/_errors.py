@@ -3,6 +3,7 @@
 The extension raises these classes; they are written here so that each can also be the built-in
 exception that callers expect.
 """
+# ruff: noqa: N818  (the names say what happened; most of them are no faults)
 
 from __future__ import annotations
 

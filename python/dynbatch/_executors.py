@@ -40,6 +40,7 @@ class OnnxOptions:
 
     dimensions: Dimensions | None
     inputs: Mapping[str, Input] | None
+    outputs: Sequence[str] | None
     intra_op_threads: int | None
     execution: str | None
     providers: Providers | None
@@ -111,6 +112,24 @@ def threads_for_hint(
     )
 
 
+def wanted_outputs(options: OnnxOptions) -> list[str]:
+    """The outputs that are asked for by name; none: all."""
+    names = options.outputs
+    if names is None:
+        return []
+    if isinstance(names, (str, Mapping)) or not all(isinstance(name, str) for name in names):
+        raise InvalidArgument(f"outputs: expected a list of output names, got {names!r}")
+    if not names:
+        raise InvalidArgument("outputs: expected at least one output name, or None for all")
+    return list(names)
+
+
+def selected(nodes: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """The declarations with these names, in their order; no names: all."""
+    by_name = {node.name: node for node in nodes}
+    return [by_name[name] for name in names or by_name]
+
+
 def provider_names(providers: Providers | None) -> list[str]:
     """The names alone."""
     if isinstance(providers, str):
@@ -128,7 +147,7 @@ def _execution_of(options: OnnxOptions) -> str:
     if others and execution == "native":
         raise InvalidArgument(
             f'execution="native" runs on {CPU_PROVIDER} alone, got providers with '
-            f'{", ".join(others)}: leave execution out, and Python runs the session'
+            f"{', '.join(others)}: leave execution out, and Python runs the session"
         )
     return execution or ("python" if others else "native")
 
@@ -182,6 +201,7 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         dimensions=by_name,
         input_dimensions=by_axis,
         shared_inputs=shared_flags(options.inputs),
+        wanted_outputs=wanted_outputs(options),
         session_config=session_entries(options, threads),
     )
     description = _core.onnx_description(executor)
@@ -192,7 +212,10 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         executor=executor,
         execution="native",
         inputs=[_node_arg(declaration) for declaration in description.inputs],
-        outputs=[_node_arg(declaration) for declaration in description.outputs],
+        outputs=selected(
+            [_node_arg(declaration) for declaration in description.outputs],
+            wanted_outputs(options),
+        ),
         metadata=ModelMetadata(
             producer_name=metadata.producer_name,
             graph_name=metadata.graph_name,

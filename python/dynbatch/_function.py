@@ -61,8 +61,7 @@ class FunctionRun:
         values = list(self._named(self._call(inputs)).values())
         failures: Failures = {}
         arrays = [
-            _array(value, spec, failures)
-            for value, spec in zip(values, self._specs, strict=False)
+            _array(value, spec, failures) for value, spec in zip(values, self._specs, strict=False)
         ]
         # A wrong number of outputs, or of rows, is told by the core.
         arrays += [np.asarray(value) for value in values[len(arrays) :]]

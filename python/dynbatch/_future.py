@@ -15,9 +15,9 @@ from dynbatch._tensors import Outputs
 class Future:
     """The answer of one request, which is there now or later.
 
-    It has the methods of `concurrent.futures.Future` that its reader needs, and can be awaited. Made
-    by `submit()`. All methods may be called from any thread. Dropping a future does not cancel its
-    request.
+    It has the methods of `concurrent.futures.Future` that its reader needs, and can be awaited.
+    Made by `submit()`. All methods may be called from any thread. Dropping a future does not cancel
+    its request.
     """
 
     __slots__ = ("__weakref__", "_callback_thread", "_listeners", "_ticket")

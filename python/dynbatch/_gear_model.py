@@ -26,6 +26,7 @@ class GearModel:
         gears: Sequence[int],
         dimensions: Dimensions | None = None,
         inputs: Mapping[str, Input] | None = None,
+        outputs: Sequence[str] | None = None,
         intra_op_threads: int | None = None,
         execution: str | None = None,
         providers: Providers | None = None,
@@ -38,6 +39,7 @@ class GearModel:
             gears: 1 to 100 batch sizes, in an order of your own, without duplicates.
             dimensions: Values for free dimensions other than the batch.
             inputs: Which inputs have no batch axis.
+            outputs: Names of the outputs that are wanted; None: all.
             intra_op_threads: ONNX Runtime's threads for one run; None: 1.
             execution: "native", "python" or None.
             providers: As InferenceSession takes them.
@@ -51,6 +53,7 @@ class GearModel:
         options = OnnxOptions(
             dimensions,
             inputs,
+            outputs,
             positive("intra_op_threads", intra_op_threads),
             execution,
             providers,

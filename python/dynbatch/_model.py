@@ -124,7 +124,7 @@ def load(
     fill: str | bool = "auto",
     dimensions: Dimensions | None = None,
     inputs: Mapping[str, Input] | None = None,
-    outputs: None = None,
+    outputs: Sequence[str] | None = None,
     hint: str | None = None,
     workers: int | None = None,
     intra_op_threads: int | None = None,
@@ -154,7 +154,8 @@ def load(
         dimensions: Values for free dimensions other than the batch, by name or by (input, axis).
         inputs: `Input(shared=...)` by name, for inputs whose shape does not tell whether they have
             a batch axis.
-        outputs: Not supported yet.
+        outputs: Names of the outputs that are wanted, in that order; None: all. What is left out is
+            not computed where ONNX Runtime can avoid it, and takes no memory.
         hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU. None is
             "throughput" so far.
         workers: Batches that may run at once.
@@ -187,8 +188,6 @@ def load(
     Warns:
         RowsMixWarning: Rows mix, or the probe could not run: requests are not merged.
     """
-    if outputs is not None:
-        raise InvalidArgument("outputs: declaring a model's outputs is not supported yet")
     live = is_session(model)
     if live:
         # Its threads are its own, and usually all of them: one batch at a time.
@@ -214,7 +213,7 @@ def load(
     batching_options.native(own_workers=True)
     onnx = make_executor(
         model,
-        OnnxOptions(dimensions, inputs, run_threads, execution, providers, session_config),
+        OnnxOptions(dimensions, inputs, outputs, run_threads, execution, providers, session_config),
     )
     native = onnx.execution == "native"
 

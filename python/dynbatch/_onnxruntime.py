@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dynbatch._errors import ModelError
 
-# Distributions that install the package `onnxruntime`. Two of them in one environment overwrite each
-# other's files, whichever was installed last.
+# Distributions that install the package `onnxruntime`. Two of them in one environment overwrite
+# each other's files.
 _DISTRIBUTIONS = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -81,9 +81,9 @@ def _explanation() -> str:
         return ""
     names = ", ".join(f"{name} {version}" for name, version in found.items())
     return (
-        f". Several builds of ONNX Runtime are installed: {names}. They write into the same folder, "
-        "so that files of one are mixed with files of another: uninstall all of them, then install "
-        "the one that you want"
+        f". Several builds of ONNX Runtime are installed: {names}. They write into the same "
+        "folder, so that files of one are mixed with files of another: uninstall all of them, then "
+        "install the one that you want"
     )
 
 

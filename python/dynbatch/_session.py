@@ -14,7 +14,9 @@ from dynbatch._executors import (
     OnnxExecutor,
     OnnxOptions,
     provider_names,
+    selected,
     session_entries,
+    wanted_outputs,
 )
 from dynbatch._onnxruntime import warn_about_two_builds
 from dynbatch._tensors import ONNX_TYPES, Array, shared_flags, split_dimensions
@@ -102,8 +104,8 @@ def open_session(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         settings = onnxruntime.SessionOptions()
         threads = options.intra_op_threads or 1
         settings.intra_op_num_threads = threads
-        for key, value in session_entries(options, threads):
-            settings.add_session_config_entry(key, value)
+        for key, entry in session_entries(options, threads):
+            settings.add_session_config_entry(key, entry)
         for name, value in overrides:
             settings.add_free_dimension_override_by_name(name, value)
         try:
@@ -131,16 +133,14 @@ def wrap_session(session: Any, options: OnnxOptions) -> OnnxExecutor:
     return _executor(session, session, options, is_live=True)
 
 
-def _executor(
-    session: Any, declared: Any, options: OnnxOptions, *, is_live: bool
-) -> OnnxExecutor:
+def _executor(session: Any, declared: Any, options: OnnxOptions, *, is_live: bool) -> OnnxExecutor:
     spec, _ = _batching(declared, session, options)
     run = SessionRun(session, spec)
     return OnnxExecutor(
         executor=_core.make_python_executor(spec, run, run.terminate, True),
         execution="python",
         inputs=list(declared.get_inputs()),
-        outputs=list(declared.get_outputs()),
+        outputs=selected(declared.get_outputs(), wanted_outputs(options)),
         metadata=declared.get_modelmeta(),
         providers=list(session.get_providers()),
         is_live_session=is_live,
@@ -157,6 +157,7 @@ def _batching(
         dimensions=by_name,
         input_dimensions=by_axis,
         shared_inputs=shared_flags(options.inputs),
+        wanted_outputs=wanted_outputs(options),
     )
 
 

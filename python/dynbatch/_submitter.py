@@ -97,9 +97,7 @@ class Submitter(ABC):
         runtime = self._runtime or await self._start_aside(feeds)
         return await runtime.ports.infer(feeds, timeout)
 
-    def map(
-        self, feeds: Iterable[Feeds], *, look_ahead: int | None = None
-    ) -> Iterator[Outputs]:
+    def map(self, feeds: Iterable[Feeds], *, look_ahead: int | None = None) -> Iterator[Outputs]:
         """Answers of many requests, in their order.
 
         Args:
@@ -141,7 +139,7 @@ class Submitter(ABC):
 
     @property
     def max_queue_delay(self) -> float:
-        """Seconds that the first row of a batch may wait for company. May be changed at any time."""
+        """Seconds that the first row of a batch may wait for company. May be changed any time."""
         return (self._runtime or self._start(None)).core.max_queue_delay
 
     @max_queue_delay.setter
