@@ -134,6 +134,7 @@ ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSp
   }
   std::vector<std::vector<std::size_t>> orders{{0, 1, 2}, {2, 1}};
   if (fixed == 2) orders = {{0, 1}, {1, 0}};
+  if (fixed == 1) orders.clear();  // no row ever has company
   for (const std::vector<std::size_t>& order : orders) {
     if (!run(order)) return result;
     for (std::size_t row = 0; row < order.size(); ++row) {
