@@ -18,7 +18,7 @@ class DYNBATCH_EXPORT CompletionPort {
   CompletionPort();
   CompletionPort(const CompletionPort&) = delete;
   CompletionPort& operator=(const CompletionPort&) = delete;
-  /// Nothing may be in flight towards the port any more.
+  /// Nothing may be in flight towards the port any more: all of it has been drained.
   ~CompletionPort();
 
   /// Readable while something is to be drained; for epoll, select or an asyncio loop.
