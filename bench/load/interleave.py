@@ -37,7 +37,7 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
         raise ValueError(f"baselines: no contender is named {', '.join(sorted(unknown))}")
     taken: list[list[dict[str, Any]]] = [[] for _ in contenders]
     for contender in contenders:
-        contender.measure(WARM_UP_SECONDS if seconds < 1 else seconds / 2)
+        contender.measure(WARM_UP_SECONDS)
     for turn in range(blocks):
         progress(f"{scenario.title}: block {turn + 1} of {blocks}")
         for i in range(len(contenders)):

@@ -100,7 +100,8 @@ def _scenario(scenario: dict[str, Any]) -> str:
         )
         lines[-1] += (
             f" dynbatch forms batches of up to {scenario['notes']['cap']}; measured at load, in us "
-            f"a row by batch size: {per_row}."
+            f"a row by batch size: {per_row}. Loading took "
+            f"{scenario['notes']['load_seconds']:.1f} s."
         )
     return "\n".join(lines)
 
