@@ -89,10 +89,10 @@ stress: deps models ## Stress and exhaustive model tests, with and without Threa
 	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
 	done
 
-bench: deps models package ## Micro benchmarks, then the first figures
+bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release
-	@for program in $(BUILD)/release/bench/micro/*_bench; do $$program || exit 1; done
+	@cmake --build --preset release --target micro_benchmarks
+	@$(PY) -m bench $(BENCH)
 
 # --- lint ----------------------------------------------------------------------------------------
 
