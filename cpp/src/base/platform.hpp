@@ -21,6 +21,12 @@ inline constexpr std::size_t kCacheLine = 64;
 using Nanoseconds = std::int64_t;
 inline constexpr Nanoseconds kNever = INT64_MAX;
 
+/// `span` after `now`: now if the span is negative, kNever if the sum is beyond it.
+constexpr Nanoseconds after(Nanoseconds now, Nanoseconds span) noexcept {
+  if (span <= 0) return now;
+  return span < kNever - now ? now + span : kNever;
+}
+
 struct StdPlatform {
   template <class T>
   using atomic = std::atomic<T>;

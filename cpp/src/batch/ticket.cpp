@@ -40,7 +40,7 @@ void Ticket::wait() const noexcept {
 
 bool Ticket::wait_for(std::chrono::nanoseconds time) const noexcept {
   if (done()) return true;
-  return wait_for_end<StdPlatform>(of(request_), StdPlatform::now() + time.count());
+  return wait_for_end<StdPlatform>(of(request_), after(StdPlatform::now(), time.count()));
 }
 
 bool Ticket::cancel() noexcept {

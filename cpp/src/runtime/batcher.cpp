@@ -90,10 +90,12 @@ class Batcher::Implementation {
       new std::shared_ptr<Core>(std::move(core_));
       return;
     }
+    // A run that drops its own batcher cannot wait for the workers, which wait for the run to end.
+    // They go on alone; they hold the core.
+    const bool inside_a_run = runtime().runs_on_this_thread();
     runtime().close(false);
     for (std::thread& thread : threads_) {
-      // A worker that drops its own batcher goes on alone; it holds the core.
-      if (thread.get_id() == std::this_thread::get_id()) thread.detach();
+      if (inside_a_run || thread.get_id() == std::this_thread::get_id()) thread.detach();
       else thread.join();
     }
     threads_.clear();
@@ -129,7 +131,7 @@ Ticket Batcher::start(std::span<const InputView> inputs, const SubmitOptions& op
 }
 
 Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
-  const Nanoseconds deadline = options.timeout ? StdPlatform::now() + options.timeout->count() : kNever;
+  const Nanoseconds deadline = options.timeout ? after(StdPlatform::now(), options.timeout->count()) : kNever;
   Ticket ticket = start(inputs, options);
   if (!options.timeout) {
     ticket.wait();

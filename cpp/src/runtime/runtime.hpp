@@ -27,6 +27,7 @@
 #include <dynbatch/options.hpp>
 #include <dynbatch/stats.hpp>
 
+#include "base/fork_guard.hpp"
 #include "base/platform.hpp"
 #include "batch/policy.hpp"
 #include "batch/request.hpp"
@@ -86,7 +87,11 @@ class Runtime {
   const GearMemory& input_memory() const noexcept { return input_memory_; }
   RequestLedger<P>& ledger() const noexcept { return *ledger_; }
   /// Whether the calling thread is inside a run of this runtime.
-  bool runs_on_this_thread() const noexcept { return running_here_ == this; }
+  bool runs_on_this_thread() const noexcept {
+    const Running* at = running_here_;
+    while (at != nullptr && at->runtime != this) at = at->outer;
+    return at != nullptr;
+  }
   /// With nothing in flight: every block, permit and output block is back.
   bool invariants_hold() noexcept;
 
@@ -139,6 +144,11 @@ class Runtime {
     std::uint32_t slot = Batch::kNoSlot;
     BatchKey key = nullptr;
     std::span<Part<P>> parts;
+  };
+  /// A run under way on this thread, and the one of another runtime inside which it was started.
+  struct Running {
+    const Runtime* runtime = nullptr;
+    const Running* outer = nullptr;
   };
   /// What one batch leaves for the statistics.
   struct Record {
@@ -194,6 +204,8 @@ class Runtime {
   void cancel_queued(Lock& lock) noexcept;
   void unsafe_refuse_space() noexcept;
   bool unsafe_at_rest() const noexcept;
+  /// In the child of a fork, whose lock may be held for ever by a thread that is not there.
+  bool forked() const noexcept { return fork_generation() != forks_; }
   bool fills() const noexcept { return !setup_.fill_gears.empty(); }
   void unsafe_note_rest() noexcept;
 
@@ -230,7 +242,7 @@ class Runtime {
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};      // changes when the runtime may have come to rest
 
-  inline static thread_local const Runtime* running_here_ = nullptr;
+  inline static thread_local const Running* running_here_ = nullptr;
 };
 
 }  // namespace dynbatch

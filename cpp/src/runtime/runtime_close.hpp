@@ -30,7 +30,7 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup, const std::vector<st
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
-  failed_.reserve(setup_.workers);
+  failed_.reserve(setup_.blocks);
   statistics_.batches_by_size.resize(setup_.block_rows + 1);
   executor_.prepare({.input_slots = input_memory_.slots(),
                      .output_slots = ledger_->output_memory.slots(),
@@ -45,7 +45,7 @@ Runtime<P>::~Runtime() {
 
 template <class P>
 void Runtime<P>::close(bool drain) noexcept {
-  if (fork_generation() != forks_) return;
+  if (forked()) return;
   Lock lock(mutex_);
   // relaxed: written under the lock.
   if (!closing_.load(std::memory_order_relaxed)) {
@@ -70,7 +70,7 @@ void Runtime<P>::close(bool drain) noexcept {
   lock.lock();
   unsafe_note_rest();
   while (!stopping_ && !runs_on_this_thread()) {  // a run cannot wait for itself
-    if (present_workers_ == 0 && leading_ == 0) cancel_queued(lock);  // nobody else will come
+    if (present_workers_ == 0 && runs_under_way_ == 0) cancel_queued(lock);  // nobody else will come
     if (stopping_) break;
     // relaxed: changes under the lock only.
     const std::uint32_t word = rest_word_.load(std::memory_order_relaxed);
@@ -125,11 +125,12 @@ void Runtime<P>::unsafe_note_rest() noexcept {
 template <class P>
 bool Runtime<P>::closed() const noexcept {
   // acquire: pairs with close.
-  return closing_.load(std::memory_order_acquire) || fork_generation() != forks_;
+  return closing_.load(std::memory_order_acquire) || forked();
 }
 
 template <class P>
 void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
+  if (forked()) return;
   WakeList list;
   {
     const Lock lock(mutex_);
@@ -143,13 +144,14 @@ void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
 
 template <class P>
 Nanoseconds Runtime<P>::average_run_time() const noexcept {
+  if (forked()) return 0;
   const Lock lock(mutex_);
   return statistics_.run_time_average;
 }
 
 template <class P>
 void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
-  for (;;) {
+  while (!forked()) {
     // acquire: pairs with work: the count changes before the word does.
     const std::uint32_t word = rest_word_.load(std::memory_order_acquire);
     {
@@ -172,6 +174,7 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.unread_bytes = ledger_->unread_bytes();
   stats.resident_bytes = input_memory_.resident_bytes() + ledger_->output_memory.resident_bytes();
   stats.workers = setup_.workers;
+  if (forked()) return;
   const Lock lock(mutex_);
   stats.rows = statistics_.rows;
   stats.padded_rows = statistics_.padded_rows;

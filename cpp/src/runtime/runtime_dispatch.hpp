@@ -22,6 +22,7 @@ void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
       unsafe_add_permits(-1);
     }
     unsafe_hand_out(list);
+    unsafe_note_rest();  // without workers, close() has to look at what was just published
   }
   list.wake();
   if (taken) lead(taken, own);
@@ -187,6 +188,10 @@ void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* contex
   waiter->port = &port;
   waiter->context = context;
   waiter->PortEntry::release = [](PortEntry* entry) noexcept { delete static_cast<SpaceWaiter*>(entry); };
+  if (forked()) {
+    port.add(waiter, waiter);
+    return;
+  }
   WakeList list;
   {
     const Lock lock(mutex_);
@@ -206,6 +211,7 @@ void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* contex
 
 template <class P>
 void Runtime<P>::work() noexcept {
+  if (forked()) return;
   Worker me;
   Lock lock(mutex_);
   ++present_workers_;

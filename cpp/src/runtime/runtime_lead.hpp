@@ -36,6 +36,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       if (taken.failed_before) {
         --runs_under_way_;
         failed_.push_back(std::move(taken));  // reserved; a worker isolates it
+        unsafe_note_rest();                   // without workers, close() ends it
       } else {
         unsafe_finish(taken, record);
       }
@@ -123,12 +124,14 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs, RunR
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
                     .output_slot = outputs.slot};
-  const Runtime* const outer = std::exchange(running_here_, this);
+  const Running running{.runtime = this, .outer = running_here_};
+  running_here_ = &running;
   const Nanoseconds start = P::now();
   Failure failure = executor_.run(batch, collected);
   run.run_time = P::now() - start;
-  running_here_ = outer;
+  running_here_ = running.outer;
   if (!failure) failure = collected.check();
+  outputs.rows = static_cast<std::uint32_t>(rows);
   run.rows = static_cast<std::uint32_t>(rows);
   run.padded_rows = static_cast<std::uint32_t>(run_rows - rows);
   run.failed = static_cast<bool>(failure);
@@ -340,7 +343,7 @@ void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcep
   queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;
-  statistics_.add(taken.reason);
+  if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) statistics_.add(record.run);
   for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
   unsafe_serve_space();

@@ -28,7 +28,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     ledger_->refuse();
     return nullptr;
   };
-  if (fork_generation() != forks_) return refuse(ErrorCode::closed, "made before a fork: load after fork");
+  if (forked()) return refuse(ErrorCode::closed, "made before a fork: load after fork");
   const ModelSpec& spec = ledger_->spec;
   const std::optional<std::size_t> rows = check_inputs(spec, inputs, refusal);
   if (!rows) {
@@ -93,7 +93,7 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs, con
   if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
   // Before anything is claimed, since memory may be short; kept for the next time.
   if (request.rows > 1 && !request.own_outputs) request.own_outputs = std::make_unique<OwnOutputs<P>>();
-  const Nanoseconds deadline = options.timeout ? P::now() + options.timeout->count() : kNever;
+  const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
   thread_local std::vector<Claim> claims;  // keeps its memory, so that this path allocates once a thread
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
