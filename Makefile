@@ -104,6 +104,7 @@ lint-python: $(ENVIRONMENT)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m mypy tests/install/*.py
 	@$(PYTEST) tests/lint
 
 lint-cpp: deps models
