@@ -51,7 +51,7 @@ class OnnxRuntimeExecutor final : public Executor {
 
  private:
   void open(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
-  void describe(const ort::Session* session);
+  void describe(const ort::Session* session, const OnnxRuntimeOptions& options);
   void find_passed_through();
   std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
   Failure run_batch(const Batch& batch, RunOutputs& outputs);
@@ -97,25 +97,26 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   const bool binds = !options.dimensions.empty() || !options.input_dimensions.empty();
   if (binds) {
     // A session that has bound a dimension no longer tells its name.
-    describe(open_session_to_inspect(library_, model, options).get());
+    describe(open_session_to_inspect(library_, model, options).get(), options);
   } else {
     session_ = open_session(library_, model, options);
-    describe(session_.get());
+    describe(session_.get(), options);
   }
   BoundInputs bound = bind_inputs(description_.inputs, options);
   if (binds) session_ = open_session(library_, model, options, bound.overrides);
   spec_.inputs = std::move(bound.specs);
   spec_.outputs = output_specs(
-      wanted_outputs(read_outputs(library_.api, session_.get()), options), spec_.inputs);
+      wanted_outputs(read_outputs(library_.api, session_.get(), options.outputs), options),
+      spec_.inputs);
   spec_.fixed_batch = bound.fixed_batch;
 }
 
-void OnnxRuntimeExecutor::describe(const ort::Session* session) {
+void OnnxRuntimeExecutor::describe(const ort::Session* session, const OnnxRuntimeOptions& options) {
   description_.library_path = library_.path;
   description_.library_version = library_.version;
   description_.metadata = read_metadata(library_.api, session);
   description_.inputs = read_inputs(library_.api, session);
-  description_.outputs = read_outputs(library_.api, session);
+  description_.outputs = read_outputs(library_.api, session, options.outputs);
 }
 
 void OnnxRuntimeExecutor::find_passed_through() {

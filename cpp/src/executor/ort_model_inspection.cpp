@@ -1,5 +1,6 @@
 #include "executor/ort_model_inspection.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -52,38 +53,31 @@ std::string kind_name(ort::ValueKind kind) {
   return "opaque type";
 }
 
-[[noreturn]] void refuse_type(const std::string& what, const std::string& type) {
-  throw Error(ErrorCode::model,
-              what + " is a " + type +
-                  ", and only tensors of numbers and booleans can be batched: " +
-                  "re-export the model with that part left out, and run it before or after");
-}
-
-DataType read_element_type(const ort::Api& api, const ort::TensorTypeAndShapeInfo* tensor,
-                           const std::string& what) {
-  ort::ElementType element{};
-  ort::check(api, api.GetTensorElementType(tensor, &element), kDoing);
-  if (element == ort::ElementType::string) refuse_type(what, "tensor of strings");
-  const auto number = static_cast<unsigned>(element);
-  const auto type = static_cast<DataType>(number);
-  if (number > 0xff || size_of(type) == 0) {
-    refuse_type(what, "tensor of ONNX element type " + std::to_string(number));
-  }
-  return type;
-}
-
-OnnxTensorDeclaration read_declaration(const ort::Api& api, const ort::TypeInfo* type,
-                                       std::string name, const char* role) {
-  const std::string what = std::string(role) + " '" + name + "'";
+/// What no batch can hold about a type, such as "sequence"; "" for tensors of a DataType.
+std::string obstacle_of(const ort::Api& api, const ort::TypeInfo* type) {
   ort::ValueKind kind{};
   ort::check(api, api.GetOnnxTypeFromTypeInfo(type, &kind), kDoing);
-  if (kind != ort::ValueKind::tensor) refuse_type(what, kind_name(kind));
+  if (kind != ort::ValueKind::tensor) return kind_name(kind);
   const ort::TensorTypeAndShapeInfo* tensor = nullptr;  // a part of `type`
   ort::check(api, api.CastTypeInfoToTensorInfo(type, &tensor), kDoing);
+  ort::ElementType element{};
+  ort::check(api, api.GetTensorElementType(tensor, &element), kDoing);
+  if (element == ort::ElementType::string) return "tensor of strings";
+  const auto number = static_cast<unsigned>(element);
+  const bool known = number <= 0xff && size_of(static_cast<DataType>(number)) != 0;
+  return known ? "" : "tensor of ONNX element type " + std::to_string(number);
+}
 
+/// Reads a tensor of a DataType.
+OnnxTensorDeclaration read_declaration(const ort::Api& api, const ort::TypeInfo* type,
+                                       std::string name) {
+  const ort::TensorTypeAndShapeInfo* tensor = nullptr;  // a part of `type`
+  ort::check(api, api.CastTypeInfoToTensorInfo(type, &tensor), kDoing);
   OnnxTensorDeclaration declaration;
   declaration.name = std::move(name);
-  declaration.dtype = read_element_type(api, tensor, what);
+  ort::ElementType element{};
+  ort::check(api, api.GetTensorElementType(tensor, &element), kDoing);
+  declaration.dtype = static_cast<DataType>(element);
   std::size_t rank = 0;
   ort::check(api, api.GetDimensionsCount(tensor, &rank), kDoing);
   declaration.shape.resize(rank);
@@ -97,10 +91,11 @@ OnnxTensorDeclaration read_declaration(const ort::Api& api, const ort::TypeInfo*
 }
 
 /// Reads all inputs, or all outputs, through the three functions that tell about them.
-template <class Count, class Type, class Name>
+/// `refuse(name, obstacle)` throws for what no batch can hold, or returns to leave it out.
+template <class Count, class Type, class Name, class Refuse>
 std::vector<OnnxTensorDeclaration> read_all(const ort::Api& api, const ort::Session* session,
-                                            const char* role, Count count_of, Type type_of,
-                                            Name name_of_index) {
+                                            Count count_of, Type type_of, Name name_of_index,
+                                            Refuse refuse) {
   std::size_t count = 0;
   ort::check(api, count_of(session, &count), kDoing);
   std::vector<OnnxTensorDeclaration> declarations;
@@ -110,21 +105,38 @@ std::vector<OnnxTensorDeclaration> read_all(const ort::Api& api, const ort::Sess
     std::string name = read_string(api, [&](ort::Allocator* allocator, char** made) {
       return name_of_index(session, index, allocator, made);
     });
-    declarations.push_back(read_declaration(api, type.get(), std::move(name), role));
+    const std::string obstacle = obstacle_of(api, type.get());
+    if (obstacle.empty()) {
+      declarations.push_back(read_declaration(api, type.get(), std::move(name)));
+    } else {
+      refuse(name, obstacle);
+    }
   }
   return declarations;
 }
 
+constexpr const char* kOnlyNumbers = ", and only tensors of numbers and booleans can be batched: ";
+
 }  // namespace
 
 std::vector<OnnxTensorDeclaration> read_inputs(const ort::Api& api, const ort::Session* session) {
-  return read_all(api, session, "input", api.SessionGetInputCount, api.SessionGetInputTypeInfo,
-                  api.SessionGetInputName);
+  const auto refuse = [](const std::string& name, const std::string& obstacle) {
+    throw Error(ErrorCode::model, "input '" + name + "' is a " + obstacle + kOnlyNumbers +
+                                      "re-export the model without that part, and run it before");
+  };
+  return read_all(api, session, api.SessionGetInputCount, api.SessionGetInputTypeInfo,
+                  api.SessionGetInputName, refuse);
 }
 
-std::vector<OnnxTensorDeclaration> read_outputs(const ort::Api& api, const ort::Session* session) {
-  return read_all(api, session, "output", api.SessionGetOutputCount, api.SessionGetOutputTypeInfo,
-                  api.SessionGetOutputName);
+std::vector<OnnxTensorDeclaration> read_outputs(const ort::Api& api, const ort::Session* session,
+                                                const std::vector<std::string>& wanted) {
+  const auto refuse = [&](const std::string& name, const std::string& obstacle) {
+    if (!wanted.empty() && std::ranges::count(wanted, name) == 0) return;
+    throw Error(ErrorCode::model, "output '" + name + "' is a " + obstacle + kOnlyNumbers +
+                                      "name the outputs that you want, without it");
+  };
+  return read_all(api, session, api.SessionGetOutputCount, api.SessionGetOutputTypeInfo,
+                  api.SessionGetOutputName, refuse);
 }
 
 OnnxModelMetadata read_metadata(const ort::Api& api, const ort::Session* session) {

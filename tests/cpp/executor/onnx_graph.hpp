@@ -48,21 +48,39 @@ class OnnxGraph {
     put(graph_, 12, named_type(name, tensor));
     return *this;
   }
+  /// An output that is a sequence of tensors.
+  OnnxGraph& sequence_output(std::string_view name, DataType type) {
+    std::string tensor;
+    put(tensor, 1, static_cast<std::uint64_t>(type));
+    std::string element;
+    put(element, 1, tensor);
+    std::string sequence;
+    put(sequence, 1, element);
+    std::string whole;
+    put(whole, 4, sequence);
+    std::string info;
+    put(info, 1, name);
+    put(info, 2, whole);
+    put(graph_, 12, info);
+    return *this;
+  }
   OnnxGraph& node(std::string_view op, std::initializer_list<std::string_view> inputs,
                   std::initializer_list<std::string_view> outputs) {
     put(graph_, 1, node_bytes(op, inputs, outputs));
     return *this;
   }
-  /// A node whose attribute `name` is a graph, such as the body of a Loop.
+  /// A node with graphs as attributes, such as the body of a Loop.
   OnnxGraph& node(std::string_view op, std::initializer_list<std::string_view> inputs,
-                  std::initializer_list<std::string_view> outputs, std::string_view name,
-                  const OnnxGraph& body) {
-    std::string attribute;
-    put(attribute, 1, name);
-    put(attribute, 6, body.graph_bytes());
-    put(attribute, 20, 5);  // the attribute is a graph
+                  std::initializer_list<std::string_view> outputs,
+                  const std::vector<std::pair<std::string, OnnxGraph>>& graphs) {
     std::string node = node_bytes(op, inputs, outputs);
-    put(node, 5, attribute);
+    for (const auto& [name, graph] : graphs) {
+      std::string attribute;
+      put(attribute, 1, name);
+      put(attribute, 6, graph.graph_bytes());
+      put(attribute, 20, 5);  // the attribute is a graph
+      put(node, 5, attribute);
+    }
     put(graph_, 1, node);
     return *this;
   }

@@ -296,7 +296,7 @@ TEST(OnnxRuntimeExecutor, TerminateEndsARunThatIsUnderWay) {
                              .output("w", DataType::float32, {"batch", 1});
   const auto executor = open_graph(OnnxGraph()
                                        .input("x", DataType::float32, {"batch", 1})
-                                       .node("Loop", {"", "", "x"}, {"y"}, "body", body)
+                                       .node("Loop", {"", "", "x"}, {"y"}, {{"body", body}})
                                        .output("y", DataType::float32, {"batch", 1}));
   const float x = 1.0F;
   float y = 0.0F;

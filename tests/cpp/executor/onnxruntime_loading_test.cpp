@@ -1,6 +1,7 @@
 // What make_onnxruntime_executor accepts, refuses and tells about a model.
 #include <gmock/gmock.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,42 @@ TEST(OnnxRuntimeLoading, RefusesWhatCannotBeBatched) {
   EXPECT_THAT(refusal("sequence_output"), HasSubstr("output 'y' is a sequence"));
   EXPECT_THAT(refusal("no_batched_input"), HasSubstr("no input has a batch axis: 'x' []"));
   EXPECT_THAT(refusal("free_named"), HasSubstr("dimensions={\"height\": value, \"width\": value}"));
+}
+
+TEST(OnnxRuntimeLoading, OutputsThatCannotBeBatchedMayBeLeftOut) {
+  const OnnxGraph graph = affine({"batch", 2})
+                              .node("SplitToSequence", {"y"}, {"rows"})
+                              .sequence_output("rows", DataType::float32);
+  EXPECT_THAT(
+      message_of([&] { open_graph(graph); }),
+      AllOf(HasSubstr("output 'rows' is a sequence"), HasSubstr("name the outputs that you want")));
+  OnnxRuntimeOptions options;
+  options.outputs = {"rows"};
+  EXPECT_THAT(message_of([&] { open_graph(graph, options); }), HasSubstr("'rows' is a sequence"));
+  options.outputs = {"y"};
+  const auto executor = open_graph(graph, options);
+  const std::vector<float> x = rising(4);
+  std::vector<float> y(4);
+  KeptOutputs kept;
+  EXPECT_FALSE(run(*executor, 2, {x.data()}, {y.data()}, kept));
+  EXPECT_EQ(y, affine_of(x));
+}
+
+TEST(OnnxRuntimeLoading, WantedOutputsComeInTheOrderAskedFor) {
+  OnnxRuntimeOptions options;
+  options.outputs = {"flag_not", "total_f32"};
+  const auto executor = open_small("many_types", options);
+  ASSERT_EQ(executor->spec().outputs.size(), 2U);
+  EXPECT_EQ(executor->spec().outputs[0].name, "flag_not");
+  EXPECT_EQ(executor->spec().outputs[1].name, "total_f32");
+  const std::vector<std::uint64_t> zeros(3);  // enough for three elements of any type
+  std::vector<std::uint8_t> inverted(3);
+  std::vector<float> total(3, -1.0F);
+  const std::vector<const void*> inputs(8, zeros.data());
+  KeptOutputs kept;
+  ASSERT_FALSE(run(*executor, 1, inputs, {inverted.data(), total.data()}, kept));
+  EXPECT_THAT(inverted, ElementsAre(1, 1, 1));
+  EXPECT_THAT(total, ElementsAre(0.0F, 0.0F, 0.0F));
 }
 
 TEST(OnnxRuntimeLoading, SaysThatAFileIsMissing) {

@@ -120,6 +120,48 @@ TEST(OnnxRuntimeOutputs, InputThatIsAlsoAnOutputIsCopied) {
   EXPECT_NE(kept.adopted[1].data, x.data());
 }
 
+TEST(OnnxRuntimeOutputs, ConstantOutputFailsTheRunAndOverrunsNothing) {
+  const auto executor = open_graph(
+      affine({"batch", 2}).constant("c", {7.0F, 8.0F}).output("c", DataType::float32, {2}));
+  const std::vector<float> x = rising(6);
+  for (const std::size_t rows : {1U, 3U}) {
+    std::vector<float> y(6);
+    std::vector<float> c(8, -1.0F);
+    KeptOutputs kept;
+    EXPECT_EQ(run(*executor, rows, {x.data()}, {y.data(), c.data()}, kept).code,
+              ErrorCode::execution);
+    for (std::size_t place = rows; place < 8; ++place) EXPECT_EQ(c[place], -1.0F);
+    EXPECT_THAT(run(*executor, rows, {x.data()}, {y.data(), nullptr}, kept).message,
+                HasSubstr("'c' has the shape [2]"));
+  }
+}
+
+TEST(OnnxRuntimeOutputs, BranchOutputsReachTheirMemory) {
+  const OnnxGraph then_branch =
+      OnnxGraph().node("Neg", {"x"}, {"t"}).output("t", DataType::float32, {"batch", 2});
+  const OnnxGraph else_branch =
+      OnnxGraph().node("Identity", {"x"}, {"e"}).output("e", DataType::float32, {"batch", 2});
+  OnnxGraph graph = OnnxGraph()
+                        .input("x", DataType::float32, {"batch", 2})
+                        .constant("zero", {0.0F})
+                        .node("ReduceSum", {"x"}, {"sum"})
+                        .node("Less", {"sum", "zero"}, {"negative_row"})
+                        .node("Squeeze", {"negative_row"}, {"negative"});
+  const auto executor =
+      open_graph(graph
+                     .node("If", {"negative"}, {"y"},
+                           {{"then_branch", then_branch}, {"else_branch", else_branch}})
+                     .output("y", DataType::float32, {"batch", 2}));
+  for (const float sign : {1.0F, -1.0F}) {
+    const std::vector<float> x = {sign, 2.0F * sign};
+    std::vector<float> y(2);
+    KeptOutputs kept;
+    const Failure failure = run(*executor, 1, {x.data()}, {y.data()}, kept);
+    ASSERT_FALSE(failure) << failure.message;
+    EXPECT_THAT(y, ElementsAre(1.0F, 2.0F));
+  }
+}
+
 TEST(OnnxRuntimeOutputs, SharedInputThatIsAlsoAnOutputIsRefused) {
   const OnnxGraph graph = affine({"batch", 2})
                               .input("bias", DataType::float32, {2})
