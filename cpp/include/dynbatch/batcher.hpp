@@ -49,10 +49,13 @@ class DYNBATCH_EXPORT Batcher {
   Ticket start(std::span<const InputView> inputs, const SubmitOptions& options = {}) noexcept;
   /// Submits and waits; the ticket is done. After options.timeout it ends with ErrorCode::timeout.
   Ticket infer(std::span<const InputView> inputs,
-               const SubmitOptions& options = {.on_full = OnFull::wait}) noexcept;
-  /// Has `port` deliver `context` once when there is room again, or at once if there is now or the
-  /// batcher is closed. Callers that wait for room are served in the order they came.
-  void notify_space(CompletionPort& port, void* context) noexcept;
+               const SubmitOptions& options = {.on_full = OnFull::wait,
+                                               .timeout = std::nullopt}) noexcept;
+  /// Has `port` deliver `context` once when there is room for `rows` rows again, or nothing is in
+  /// flight; at once if that is so now or the batcher is closed. Callers that wait for room are served
+  /// in the order they came. Room that was announced may be taken by somebody else: submit, and ask
+  /// again if it is refused.
+  void notify_space(CompletionPort& port, void* context, std::size_t rows = 1) noexcept;
 
   /// Lends the calling thread as a worker until the batcher is closed (own_workers == false).
   void work() noexcept;

@@ -27,7 +27,8 @@ class DYNBATCH_EXPORT Ticket {
   Ticket& operator=(Ticket&& other) noexcept;
   ~Ticket();
 
-  /// False: the request was refused (invalid_input, queue_full, closed) and never queued.
+  /// False: the request was refused and never queued: invalid_input, queue_full, closed, timeout (while
+  /// it waited for room), execution (no memory).
   bool accepted() const noexcept { return request_ != nullptr; }
   bool done() const noexcept;
   /// Blocks until the request is done. Returns at once if it was refused.

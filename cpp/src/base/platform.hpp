@@ -33,7 +33,14 @@ struct StdPlatform {
   using Mutex = std::mutex;
   using Word = std::atomic<std::uint32_t>;
 
-  static void pause() noexcept { __builtin_ia32_pause(); }
+  /// Tells the processor that this thread spins.
+  static void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
   static void park(const Word& word, std::uint32_t expected, Nanoseconds deadline) noexcept;
   static void wake(const Word& word, int count) noexcept;
   static Nanoseconds now() noexcept {

@@ -141,8 +141,9 @@ Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& op
   return ticket;
 }
 
-void Batcher::notify_space(CompletionPort& port, void* context) noexcept {
-  implementation_->runtime().notify_space(port.implementation(), context);
+void Batcher::notify_space(CompletionPort& port, void* context, std::size_t rows) noexcept {
+  implementation_->runtime().notify_space(port.implementation(), context,
+                                          static_cast<std::uint32_t>(std::min<std::size_t>(rows, UINT32_MAX)));
 }
 
 void Batcher::work() noexcept {

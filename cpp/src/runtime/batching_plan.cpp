@@ -156,10 +156,11 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
     const std::size_t waiting = (*options.queue_capacity - 1) / rows + 1;  // rounded up
     // Far above the limit, which is checked below, so that nothing wraps around.
     blocks = std::max(least, std::min(waiting, 2 * kMaxBlocks) + plan.workers);
-    if (options.queue_bytes && blocks <= kMaxBlocks && blocks * input_block > *options.queue_bytes) {
+    const std::size_t bytes = options.queue_bytes.value_or(std::max(kDefaultQueueBytes, least * input_block));
+    if (blocks <= kMaxBlocks && blocks * input_block > bytes) {
       refuse("queue_capacity=" + std::to_string(*options.queue_capacity) + " rows and " +
              std::to_string(plan.workers) + " batches that run need " + std::to_string(blocks * input_block) +
-             " bytes, above queue_bytes=" + std::to_string(*options.queue_bytes) + "; raise queue_bytes or lower " +
+             " bytes, above queue_bytes=" + std::to_string(bytes) + "; raise queue_bytes or lower " +
              "queue_capacity");
     }
   } else {

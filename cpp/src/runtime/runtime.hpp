@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -68,7 +69,7 @@ class Runtime {
   /// returns. options.timeout bounds only the wait for room; the caller keeps the deadline.
   Request<P>* submit(std::span<const InputView> inputs, const SubmitOptions& options, bool may_lead,
                      Failure& refusal) noexcept;
-  void notify_space(CompletionPort::Implementation& port, void* context) noexcept;
+  void notify_space(CompletionPort::Implementation& port, void* context, std::uint32_t rows) noexcept;
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
@@ -163,6 +164,7 @@ class Runtime {
                     bool& look, Failure& refusal) noexcept;
   bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full, Nanoseconds deadline,
                      std::vector<Claim>& claims, Failure& refusal);
+  std::string no_room(std::uint32_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
   void write(const Claim& claim, std::span<const InputView> inputs, std::uint32_t request_row) noexcept;
   bool publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept;
@@ -180,6 +182,7 @@ class Runtime {
   void unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept;
   void unsafe_serve_space() noexcept;
   void unsafe_grant(SpaceWaiter& waiter) noexcept;
+  void unsafe_pop_space() noexcept;
   void park_idle(Worker& me, Lock& lock) noexcept;
   void work_with_permit(Taken& taken, Lock& lock) noexcept;
   bool linger(Lock& lock) noexcept;
@@ -236,6 +239,7 @@ class Runtime {
   std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
   SpaceWaiter* space_first_ = nullptr;
   SpaceWaiter* space_last_ = nullptr;
+  std::uint32_t space_blocked_ = 0;    // of them, threads that sleep; the others are notices
   std::uint32_t leading_ = 0;          // batches taken and not yet recycled
   std::uint32_t runs_under_way_ = 0;   // of them, those not in failed_
   bool stopping_ = false;

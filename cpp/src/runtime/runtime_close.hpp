@@ -95,8 +95,7 @@ template <class P>
 void Runtime<P>::unsafe_refuse_space() noexcept {
   while (space_first_ != nullptr) {
     SpaceWaiter* const waiter = space_first_;
-    space_first_ = waiter->next;
-    if (space_first_ == nullptr) space_last_ = nullptr;
+    unsafe_pop_space();
     waiter->closed = true;
     unsafe_grant(*waiter);
   }

@@ -152,22 +152,30 @@ void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
 /// Gives room that has become free to those who wait for it, in the order they came.
 template <class P>
 void Runtime<P>::unsafe_serve_space() noexcept {
+  std::size_t told = 0;  // rows of room that were announced: nobody is told of room that others have
   while (space_first_ != nullptr) {
     SpaceWaiter* const waiter = space_first_;
     if (waiter->port != nullptr) {
-      if (queue_.unsafe_free_blocks() == 0) break;
+      told += waiter->rows;
+      if (told > queue_.unsafe_room(told, nullptr) && !unsafe_at_rest()) break;
     } else {
       waiter->claim = queue_.unsafe_claim(waiter->rows, waiter->key);
       if (waiter->claim.rows == 0) break;
     }
-    space_first_ = waiter->next;
-    if (space_first_ == nullptr) space_last_ = nullptr;
+    unsafe_pop_space();
     unsafe_grant(*waiter);
   }
   if (space_first_ != nullptr || closing_.load(std::memory_order_relaxed)) return;
   // relaxed: rows that wait for company again are seen by the next scan.
   hurry_.store(false, std::memory_order_relaxed);
   if (!has_shared_) queue_.unsafe_open_next();
+}
+
+template <class P>
+void Runtime<P>::unsafe_pop_space() noexcept {
+  if (space_first_->port == nullptr) --space_blocked_;
+  space_first_ = space_first_->next;
+  if (space_first_ == nullptr) space_last_ = nullptr;
 }
 
 /// The waiter is out of the list; it may be gone once its word is set.
@@ -183,8 +191,10 @@ void Runtime<P>::unsafe_grant(SpaceWaiter& waiter) noexcept {
 }
 
 template <class P>
-void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* context) noexcept {
+void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* context,
+                              std::uint32_t rows) noexcept {
   auto* const waiter = new SpaceWaiter;
+  waiter->rows = std::max<std::uint32_t>(1, rows);
   waiter->port = &port;
   waiter->context = context;
   waiter->PortEntry::release = [](PortEntry* entry) noexcept { delete static_cast<SpaceWaiter*>(entry); };

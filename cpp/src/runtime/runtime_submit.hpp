@@ -153,14 +153,13 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     // relaxed: written under the lock.
     if (closing_.load(std::memory_order_relaxed)) return refuse(ErrorCode::closed, "the batcher is closed");
     const bool newcomers_wait = space_first_ != nullptr;
-    if (on_full == OnFull::raise && first && (newcomers_wait || queue_.unsafe_room(rows, key) < rows)) {
-      refusal = {.code = ErrorCode::queue_full,
-                 .message = "no room for " + std::to_string(rows) + " more rows; raise queue_capacity or "
-                            "wait for room (on_full)",
-                 .cause = nullptr};
+    // Whoever was told of room comes back with OnFull::raise, so notices do not stand in its way.
+    if (on_full == OnFull::raise && first &&
+        (space_blocked_ > 0 || queue_.unsafe_room(rows, key) < rows)) {
+      refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
-    for (std::uint32_t left = rows; left > 0 && !newcomers_wait;) {
+    for (std::uint32_t left = rows; left > 0 && (!newcomers_wait || on_full == OnFull::raise);) {
       const Claim claim = queue_.unsafe_claim(left, key);
       if (claim.rows == 0) break;
       claims.push_back(claim);
@@ -171,6 +170,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     waiter.key = key;
     (space_first_ == nullptr ? space_first_ : space_last_->next) = &waiter;
     space_last_ = &waiter;
+    ++space_blocked_;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
     hurry_.store(true, std::memory_order_seq_cst);
     unsafe_hand_out(list);
@@ -180,6 +180,16 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
   if (waiter.closed) return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
   claims.push_back(waiter.claim);
   return true;
+}
+
+template <class P>
+std::string Runtime<P>::no_room(std::uint32_t rows) const {
+  const std::size_t most = std::size_t{queue_.block_count()} * queue_.rows_per_block();
+  if (rows > most) {
+    return "expected at most " + std::to_string(most) + " rows, all that the queue holds, got " +
+           std::to_string(rows) + "; raise queue_capacity, or wait for room (on_full) to have them run in pieces";
+  }
+  return "no room for " + std::to_string(rows) + " more rows; raise queue_capacity or wait for room (on_full)";
 }
 
 template <class P>
@@ -197,6 +207,7 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
+    --space_blocked_;
     unsafe_serve_space();
     return false;
   }

@@ -1,6 +1,7 @@
 #include "runtime/warm_up.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -37,6 +38,9 @@ void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOption
     report.warning = "Whether rows are independent could not be checked: " + probe.obstacle + ". " + kWhatToDo +
                      (made_up ? "to check with real values, pass example feeds (verify=feeds); " : "") +
                      "if rows are known to be independent, verify=False skips the check.";
+  } else if (!std::isfinite(probe.difference)) {
+    report.warning = std::string("The answer for a row depends on its neighbours: its shape changes in company, ") +
+                     "or it is zero or not a number only alone. " + kWhatToDo + "there is no tolerance for this.";
   } else {
     report.warning = "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
                      " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
