@@ -1,0 +1,34 @@
+"""Small models on disk, and a function that can be held inside a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dynbatch
+from gate import EXAMPLE, Gate
+from model_cases import write_all
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The paths of the small models, by name."""
+    return write_all(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.let_go()
+
+
+@pytest.fixture
+def gated(gate: Gate) -> Iterator[dynbatch.Batcher]:
+    """Batches of up to eight rows through the gate, on one worker."""
+    with dynbatch.Batcher(gate, example=EXAMPLE, batching="always", max_batch_size=8) as batcher:
+        gate.batches.clear()
+        yield batcher
+        gate.let_go()
