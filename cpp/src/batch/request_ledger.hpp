@@ -16,6 +16,7 @@
 #include <dynbatch/error.hpp>
 #include <dynbatch/tensor.hpp>
 
+#include "base/assertions.hpp"
 #include "base/platform.hpp"
 #include "batch/request.hpp"
 #include "batch/request_pool.hpp"
@@ -57,6 +58,11 @@ class RequestLedger {
   const GearMemory output_memory;
   OutputPool<P> output_pool;
   SharedInputs<P> shared_inputs;
+
+  /// With the last request, or before the first: nothing is held any more.
+  ~RequestLedger() {
+    DYNBATCH_EXPENSIVE_ASSERT(output_pool.invariants_hold() && shared_inputs.size() == 0);
+  }
 
   /// A fresh request, held once by the caller and once by the queue; null without memory.
   Request<P>* acquire(std::uint32_t rows) noexcept;

@@ -207,6 +207,7 @@ class Runtime {
   void cancel_queued(Lock& lock) noexcept;
   void unsafe_refuse_space() noexcept;
   bool unsafe_at_rest() const noexcept;
+  bool unsafe_all_is_back() const noexcept;
   /// In the child of a fork, whose lock may be held for ever by a thread that is not there.
   bool forked() const noexcept { return fork_generation() != forks_; }
   bool fills() const noexcept { return !setup_.fill_gears.empty(); }

@@ -40,6 +40,7 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup, const std::vector<st
 
 template <class P>
 Runtime<P>::~Runtime() {
+  DYNBATCH_EXPENSIVE_ASSERT(unsafe_all_is_back());
   RequestLedger<P>::abandon(std::move(ledger_));
 }
 
@@ -198,10 +199,15 @@ void Runtime<P>::add_to(Stats& stats) const {
 template <class P>
 bool Runtime<P>::invariants_hold() noexcept {
   const Lock lock(mutex_);
-  return queue_.unsafe_invariants_hold() && leading_ == 0 && runs_under_way_ == 0 && failed_.empty() &&
-         on_their_way_ == 0 && space_first_ == nullptr &&
-         permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers &&
-         ledger_->output_pool.invariants_hold();
+  return unsafe_all_is_back() && ledger_->output_pool.invariants_hold();
+}
+
+template <class P>
+bool Runtime<P>::unsafe_all_is_back() const noexcept {
+  return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 && runs_under_way_ == 0 &&
+         failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+         // relaxed: written under the lock.
+         permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }
 
 }  // namespace dynbatch
