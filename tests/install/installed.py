@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,18 +15,18 @@ MLP = ROOT / "build/models/small/mlp.onnx"
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints; a failure shows all that it said."""
-    result = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run a command and return what it prints; a failure shows all that it said.
+
+    Tools are those of this environment before the machine's, unless `env` says otherwise.
+    """
+    if env is None:
+        tools = Path(sys.executable).parent
+        env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    words = [str(part) for part in command]
+    result = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        line = " ".join(str(part) for part in command)
-        pytest.fail(f"{line}\nexit {result.returncode}\n{result.stdout}\n{result.stderr}")
+        said = f"{result.stdout}\n{result.stderr}"
+        pytest.fail(f"{' '.join(words)}\nexit {result.returncode}\n{said}")
     return result.stdout
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from installed import MLP, Environment, build_examples, run, run_example
 
-pytestmark = pytest.mark.slow
+# Whichever test comes first compiles the whole package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def run_both_examples(build: Path, library: Path) -> None:

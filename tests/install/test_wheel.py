@@ -11,7 +11,8 @@ import pytest
 
 from installed import MLP, Environment
 
-pytestmark = pytest.mark.slow
+# Whichever test comes first compiles the whole package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_sdist_holds_sources_only(sdist: Path) -> None:
