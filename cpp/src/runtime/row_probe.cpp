@@ -107,11 +107,10 @@ double largest_difference(const std::byte* a, const std::byte* b, std::size_t by
   return scale > 0.0 ? difference / scale : std::numeric_limits<double>::infinity();
 }
 
-ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec) {
+ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec, std::size_t fixed) {
   constexpr std::size_t kRows = SampleRows::kSamples;
   ProbeResult result;
   const Nanoseconds end = StdPlatform::now() + kBudget;
-  const std::size_t fixed = spec.fixed_batch;
   // Rows `order` first; a fixed batch is completed with sample 0.
   const auto run = [&](const std::vector<std::size_t>& order) {
     if (StdPlatform::now() > end) {

@@ -19,9 +19,9 @@ struct ProbeResult {
   std::string obstacle;         // why it did not run to its end
 };
 
-/// At most 5 runs of at most 3 rows (of the fixed batch, if the model has one); stops after 2 s. Throws
+/// At most 5 runs of at most 3 rows; stops after 2 s. `fixed` above 0: all runs have that many rows. Throws
 /// Error(model) if an output does not have one row for each of the batch.
-ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec);
+ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec, std::size_t fixed);
 
 /// Largest |a - b| / max|a| of two arrays of one type; 0 if both are bit-equal.
 double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes, DataType dtype) noexcept;

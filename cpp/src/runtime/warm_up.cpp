@@ -25,6 +25,15 @@ std::string in_words(double value) {
 const char* kWhatToDo =
     "Requests are not merged. If that is acceptable, say batching=\"off\"; ";
 
+// Where batches must have the size of a gear: the smallest that gives a row company enough.
+std::size_t gear_for_probe(const BatchingPlan& plan) noexcept {
+  std::size_t best = plan.largest;
+  for (const std::size_t gear : plan.gears) {
+    if (gear >= SampleRows::kSamples) best = std::min(best, gear);
+  }
+  return best;
+}
+
 // Sets report.merges and report.warning from what the probe found.
 void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOptions& options, bool made_up) {
   const double tolerance = options.row_tolerance.value_or(kDefaultTolerance);
@@ -77,7 +86,7 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
   const SampleRows samples(spec, options.examples);
   ProbeResult probe;
   if (options.batching != Batching::off && options.verify) {
-    probe = probe_rows(trial, samples, spec);
+    probe = probe_rows(trial, samples, spec, plan.filled ? gear_for_probe(plan) : 0);
     conclude(result.report, probe, options, samples.made_up());
   } else {
     result.report.merges = options.batching != Batching::off;

@@ -104,7 +104,7 @@ Probed probe(dynbatch::testing::RunFunction run, ModelSpec spec = CustomExecutor
       std::move(spec));
   TrialRun trial(executor, std::max<std::size_t>(3, executor.spec().fixed_batch));
   const SampleRows samples(executor.spec(), {});
-  probed.result = probe_rows(trial, samples, executor.spec());
+  probed.result = probe_rows(trial, samples, executor.spec(), executor.spec().fixed_batch);
   return probed;
 }
 

@@ -171,7 +171,7 @@ TEST(Runtime, RowsAreDueOnceSomebodyWaitsForRoom) {
   gate.wait_for(1);
   const auto waits = runtime.submit({5.0F});
   CompletionPort port;
-  runtime->notify_space(port.implementation(), &gate);
+  runtime->notify_space(port.implementation(), &gate, 4);  // the open block has room for three
   gate.wait_for(2);
   gate.open();
   runtime->close(true);
@@ -185,6 +185,29 @@ TEST(Runtime, RequestLargerThanTheQueueRunsItsOwnRowsToGetRoom) {
   const auto large = runtime.submit(Rows(15, 2.0F), {.on_full = OnFull::wait});
   EXPECT_EQ(large.wait(), ErrorCode::none);
   EXPECT_EQ(small.wait(), ErrorCode::none);
+}
+
+TEST(Runtime, CallersThatWaitForRoomAreServedInTheOrderTheyCame) {
+  Driven runtime(setup_of(2, 1));
+  const auto first = runtime.submit({100.0F});
+  const auto second = runtime.submit({200.0F});
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    std::promise<void> parked;
+    callers.emplace_back([&, i] {
+      HookedPlatform::on_park = [&] {
+        HookedPlatform::on_park = nullptr;
+        parked.set_value();
+      };
+      const Rows row{static_cast<float>(i)};
+      EXPECT_EQ(runtime.submit(row, {.on_full = OnFull::wait}).wait(), ErrorCode::none);
+    });
+    parked.get_future().wait();
+  }
+  runtime.add_worker();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_THAT(runtime.log.runs(),
+              ElementsAre(Rows{100.0F}, Rows{200.0F}, Rows{0.0F}, Rows{1.0F}, Rows{2.0F}, Rows{3.0F}));
 }
 
 TEST(Runtime, GivenUpRequestIsSkippedIfItStandsAtAnEnd) {
@@ -241,7 +264,7 @@ TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {
   Driven runtime(setup_of(2, 1));
   CompletionPort port;
   int context = 0;
-  runtime->notify_space(port.implementation(), &context);
+  runtime->notify_space(port.implementation(), &context, 1);
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&context));
@@ -256,7 +279,7 @@ TEST(Runtime, NoticeOfRoomComesWhenABlockIsFree) {
   const auto second = runtime.submit({2.0F});
   EXPECT_FALSE(runtime.submit({3.0F}).accepted());
   EXPECT_EQ(runtime.refusal.code, ErrorCode::queue_full);
-  runtime->notify_space(port.implementation(), &context);
+  runtime->notify_space(port.implementation(), &context, 1);
   port.drain(contexts);
   EXPECT_THAT(contexts, IsEmpty());
   runtime.add_worker();
@@ -270,7 +293,7 @@ TEST(Runtime, ClosedRuntimeNoticesRoomAtOnce) {
   runtime->close(true);
   CompletionPort port;
   int context = 0;
-  runtime->notify_space(port.implementation(), &context);
+  runtime->notify_space(port.implementation(), &context, 1);
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&context));
@@ -282,7 +305,7 @@ TEST(Runtime, CloseNoticesThoseThatWaitForRoom) {
   int context = 0;
   const auto first = runtime.submit({1.0F});
   const auto second = runtime.submit({2.0F});
-  runtime->notify_space(port.implementation(), &context);
+  runtime->notify_space(port.implementation(), &context, 1);
   runtime->close(false);
   std::vector<void*> contexts;
   port.drain(contexts);
@@ -427,7 +450,7 @@ TEST(Runtime, EntriesOfAForkedChildAnswerClosedThoughTheLockIsHeld) {
     runtime->close(true);
     CompletionPort port;
     std::vector<void*> contexts;
-    runtime->notify_space(port.implementation(), &contexts);
+    runtime->notify_space(port.implementation(), &contexts, 1);
     port.drain(contexts);
     if (contexts.size() != 1) ++faults;
     _exit(faults);

@@ -1,0 +1,113 @@
+#include <dynbatch/gear_model.hpp>
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include <dynbatch/error.hpp>
+#include <dynbatch/synthetic_executor.hpp>
+
+#include "cpp/runtime/float_rows.hpp"
+
+namespace dynbatch {
+namespace {
+
+using dynbatch::testing::rows_of;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+using Rows = std::vector<float>;
+
+GearModel make_model(std::vector<std::size_t> gears, SyntheticOptions options = {}) {
+  options.row_elements = 1;
+  return GearModel(make_synthetic_executor(std::move(options)), std::move(gears));
+}
+
+Rows execute(GearModel& model, const Rows& rows) {
+  const InputView view = rows_of(rows);
+  const OutputView output = model.execute({&view, 1}).at(0);
+  const auto* const data = static_cast<const float*>(output.data);
+  return {data, data + output.size_bytes / sizeof(float)};
+}
+
+template <class Call>
+std::string error_of(ErrorCode code, Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "threw nothing";
+  return "";
+}
+
+TEST(GearModel, LargestGearIsChosenAtFirst) {
+  GearModel model = make_model({1, 4, 2});
+  EXPECT_EQ(model.dynamic_batch_size(), 4U);
+}
+
+TEST(GearModel, ExecutesTheRowsOfTheChosenGear) {
+  GearModel model = make_model({1, 2, 4});
+  model.set_dynamic_batch_size(2);
+  EXPECT_THAT(execute(model, {1.0F, 2.0F}), ElementsAre(3.0F, 5.0F));
+  model.set_dynamic_batch_size(1);
+  EXPECT_THAT(execute(model, {5.0F}), ElementsAre(11.0F));
+}
+
+TEST(GearModel, SizeThatIsNoGearIsRefusedAndNamesTheGears) {
+  GearModel model = make_model({1, 4, 2});
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [&] { model.set_dynamic_batch_size(3); }),
+              AllOf(HasSubstr("1, 4, 2"), HasSubstr("got 3")));
+  EXPECT_EQ(model.dynamic_batch_size(), 4U);
+}
+
+TEST(GearModel, OtherNumbersOfRowsAreRefused) {
+  GearModel model = make_model({4});
+  EXPECT_EQ(error_of(ErrorCode::invalid_input, [&] { execute(model, {1.0F}); }),
+            "expected 4 rows, the chosen gear; got 1");
+}
+
+TEST(GearModel, InputsThatDoNotFitAreRefused) {
+  GearModel model = make_model({1});
+  EXPECT_THAT(error_of(ErrorCode::invalid_input, [&] { model.execute({}); }), HasSubstr("expected 1 inputs, got 0"));
+}
+
+TEST(GearModel, FailedRunThrows) {
+  GearModel model = make_model({1}, {.poison = 13.0F});
+  EXPECT_THAT(error_of(ErrorCode::execution, [&] { execute(model, {13.0F}); }), HasSubstr("poisoned"));
+  EXPECT_THAT(execute(model, {1.0F}), ElementsAre(3.0F));
+}
+
+TEST(GearModel, GearsAreChecked) {
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({}); }), HasSubstr("gears"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2, 2}); }), HasSubstr("twice"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({0}); }), HasSubstr("got 0"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2}, {.fixed_batch = 4}); }),
+              HasSubstr("fixed batch of 4"));
+}
+
+TEST(GearModel, NeedsAnExecutor) {
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { GearModel(nullptr, {1}); }), HasSubstr("executor"));
+}
+
+TEST(GearModel, MemoryPlanIsThatOfTheLargestGear) {
+  const GearModel model = make_model({1, 100});
+  const MemoryPlan plan = model.memory_plan();
+  EXPECT_EQ(plan.batch_blocks, 1U);
+  EXPECT_EQ(plan.batch_block_bytes, 448U);  // 400 bytes, aligned
+  EXPECT_EQ(plan.total_bytes, 2 * 448U);
+  ASSERT_EQ(plan.gears.size(), 2U);
+  EXPECT_EQ(plan.gears[0].input_bytes, 4U);
+  EXPECT_EQ(plan.gears[1].output_bytes, 400U);
+}
+
+TEST(GearModel, GearsAreTimed) {
+  const GearModel model = make_model({1, 2}, {.fixed = std::chrono::microseconds(1)});
+  for (const Gear& gear : model.gears().gears) EXPECT_GT(gear.seconds, 0.0);
+}
+
+}  // namespace
+}  // namespace dynbatch
