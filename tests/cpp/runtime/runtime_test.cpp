@@ -3,11 +3,9 @@
 #include "runtime/runtime.hpp"
 
 #include <gmock/gmock.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <future>
-#include <optional>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -19,7 +17,6 @@ namespace dynbatch {
 namespace {
 
 using dynbatch::testing::DrivenRuntime;
-using dynbatch::testing::failed;
 using dynbatch::testing::Gate;
 using dynbatch::testing::HookedPlatform;
 using ::testing::ElementsAre;
@@ -188,9 +185,15 @@ TEST(Runtime, RequestLargerThanTheQueueRunsItsOwnRowsToGetRoom) {
 }
 
 TEST(Runtime, CallersThatWaitForRoomAreServedInTheOrderTheyCame) {
-  Driven runtime(setup_of(2, 1));
+  std::counting_semaphore<> runs_allowed(0);
+  Driven runtime(setup_of(2, 1), [&](const Batch&, RunOutputs&) {
+    runs_allowed.acquire();
+    return Failure{};
+  });
   const auto first = runtime.submit({100.0F});
   const auto second = runtime.submit({200.0F});
+  std::counting_semaphore<> served(0);
+  std::vector<int> order;  // written by one served caller at a time
   std::vector<std::thread> callers;
   for (int i = 0; i < 4; ++i) {
     std::promise<void> parked;
@@ -199,15 +202,21 @@ TEST(Runtime, CallersThatWaitForRoomAreServedInTheOrderTheyCame) {
         HookedPlatform::on_park = nullptr;
         parked.set_value();
       };
-      const Rows row{static_cast<float>(i)};
-      EXPECT_EQ(runtime.submit(row, {.on_full = OnFull::wait}).wait(), ErrorCode::none);
+      const auto request = runtime.submit({static_cast<float>(i)}, {.on_full = OnFull::wait});
+      order.push_back(i);
+      served.release();
+      EXPECT_EQ(request.wait(), ErrorCode::none);
     });
     parked.get_future().wait();
   }
   runtime.add_worker();
+  for (int i = 0; i < 4; ++i) {
+    runs_allowed.release();  // one block becomes free
+    served.acquire();
+  }
+  EXPECT_THAT(order, ElementsAre(0, 1, 2, 3));
+  runs_allowed.release(2);
   for (std::thread& caller : callers) caller.join();
-  EXPECT_THAT(runtime.log.runs(),
-              ElementsAre(Rows{100.0F}, Rows{200.0F}, Rows{0.0F}, Rows{1.0F}, Rows{2.0F}, Rows{3.0F}));
 }
 
 TEST(Runtime, GivenUpRequestIsSkippedIfItStandsAtAnEnd) {
@@ -288,124 +297,6 @@ TEST(Runtime, NoticeOfRoomComesWhenABlockIsFree) {
   EXPECT_THAT(contexts, ElementsAre(&context));
 }
 
-TEST(Runtime, ClosedRuntimeNoticesRoomAtOnce) {
-  Driven runtime(setup_of(2, 1));
-  runtime->close(true);
-  CompletionPort port;
-  int context = 0;
-  runtime->notify_space(port.implementation(), &context, 1);
-  std::vector<void*> contexts;
-  port.drain(contexts);
-  EXPECT_THAT(contexts, ElementsAre(&context));
-}
-
-TEST(Runtime, CloseNoticesThoseThatWaitForRoom) {
-  Driven runtime(setup_of(2, 1));
-  CompletionPort port;
-  int context = 0;
-  const auto first = runtime.submit({1.0F});
-  const auto second = runtime.submit({2.0F});
-  runtime->notify_space(port.implementation(), &context, 1);
-  runtime->close(false);
-  std::vector<void*> contexts;
-  port.drain(contexts);
-  EXPECT_THAT(contexts, ElementsAre(&context));
-}
-
-TEST(Runtime, CloseWithoutWorkersCancelsWhatWaits) {
-  Driven runtime(setup_of(2, 4));
-  const auto request = runtime.submit({1.0F});
-  runtime->close(true);
-  EXPECT_EQ(request.wait(), ErrorCode::cancelled);
-  EXPECT_TRUE(runtime->invariants_hold());
-}
-
-TEST(Runtime, CloseWithoutWorkersEndsABatchThatFailedOnACaller) {
-  Driven runtime(setup_of(2, 4), [](const Batch&, RunOutputs&) { return failed("no"); });
-  const auto waits = runtime.submit({1.0F});
-  const auto leads = runtime.lead({2.0F});
-  EXPECT_FALSE(waits.done());  // a worker is to find out which of the two is guilty
-  runtime->close(true);
-  EXPECT_TRUE(waits.done());
-  EXPECT_TRUE(leads.done());
-}
-
-TEST(Runtime, CloseWithoutWorkersEndsABatchThatFailsMeanwhile) {
-  Gate gate;
-  gate.close();
-  Driven runtime(setup_of(2, 4), [&](const Batch&, RunOutputs&) {
-    gate.pass();
-    return failed("no");
-  });
-  const auto waits = runtime.submit({1.0F});
-  std::thread leader([&] { runtime.lead({2.0F}); });
-  gate.wait_for(1);
-  std::promise<void> parked;
-  std::thread closer([&] {
-    HookedPlatform::on_park = [&] {
-      parked.set_value();
-      HookedPlatform::on_park = nullptr;
-    };
-    runtime->close(true);
-  });
-  parked.get_future().wait();
-  gate.open();
-  closer.join();
-  leader.join();
-  EXPECT_TRUE(waits.done());
-}
-
-/// The rows are claimed but not yet published when close() looks.
-TEST(Runtime, CloseWithoutWorkersWaitsForRowsThatAreBeingWritten) {
-  Driven runtime(setup_of(2, 4, kDelay));
-  std::promise<void> parked;
-  std::thread closer;
-  std::thread submitter([&] {
-    HookedPlatform::on_now = [&] {
-      HookedPlatform::on_now = nullptr;
-      closer = std::thread([&] {
-        HookedPlatform::on_park = [&] {
-          HookedPlatform::on_park = nullptr;
-          parked.set_value();
-        };
-        runtime->close(false);
-      });
-      parked.get_future().wait();
-    };
-    const auto request = runtime.submit({1.0F});
-    EXPECT_EQ(request.wait(), ErrorCode::cancelled);
-  });
-  submitter.join();
-  closer.join();
-  EXPECT_EQ(runtime.stats().in_flight, 0U);
-}
-
-/// The same with a worker, which leaves only after the rows have been run.
-TEST(Runtime, DrainingCloseWaitsForRowsThatAreBeingWritten) {
-  Driven runtime(setup_of(2, 4, kDelay));
-  runtime.add_worker();
-  std::promise<void> parked;
-  std::thread closer;
-  std::thread submitter([&] {
-    HookedPlatform::on_now = [&] {
-      HookedPlatform::on_now = nullptr;
-      closer = std::thread([&] {
-        HookedPlatform::on_park = [&] {
-          HookedPlatform::on_park = nullptr;
-          parked.set_value();
-        };
-        runtime->close(true);
-      });
-      parked.get_future().wait();
-    };
-    const auto request = runtime.submit({1.0F});
-    EXPECT_EQ(request.wait(), ErrorCode::none);
-  });
-  submitter.join();
-  closer.join();
-  EXPECT_EQ(runtime.stats().closed_drain, 1U);
-}
-
 /// A row is published with the delay of before it was changed; the change has seen no row yet.
 TEST(Runtime, DelayThatChangesWhileRowsAreWrittenHoldsForThem) {
   Driven runtime(setup_of(2, 4, kDelay));
@@ -419,48 +310,6 @@ TEST(Runtime, DelayThatChangesWhileRowsAreWrittenHoldsForThem) {
     EXPECT_EQ(request.wait(), ErrorCode::none);
   });
   submitter.join();
-}
-
-TEST(Runtime, EntriesOfAForkedChildAnswerClosedThoughTheLockIsHeld) {
-  Driven runtime(setup_of(2, 4, kDelay));
-  std::promise<void> locked;
-  std::promise<void> forked;
-  std::thread holder([&] {
-    int calls = 0;
-    HookedPlatform::on_now = [&] {
-      if (++calls != 2) return;  // the first is made by publish, the second under the lock
-      locked.set_value();
-      forked.get_future().wait();
-    };
-    runtime.lead({1.0F});
-    HookedPlatform::on_now = nullptr;
-  });
-  locked.get_future().wait();
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(30);  // ends a child that waits for the lock
-    int faults = 0;
-    if (runtime.submit({1.0F}).accepted() || runtime.refusal.code != ErrorCode::closed) ++faults;
-    if (!runtime->closed()) ++faults;
-    if (runtime->average_run_time() != 0) ++faults;
-    if (runtime.stats().batches != 0) ++faults;
-    runtime->set_max_delay(5);
-    runtime->work();
-    runtime->wait_for_workers(1);
-    runtime->close(true);
-    CompletionPort port;
-    std::vector<void*> contexts;
-    runtime->notify_space(port.implementation(), &contexts, 1);
-    port.drain(contexts);
-    if (contexts.size() != 1) ++faults;
-    _exit(faults);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  forked.set_value();
-  holder.join();
-  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace
