@@ -41,7 +41,7 @@ class RequestPool {
 
   /// Ends the pool: later releases return false. Returns how many objects are still out.
   std::size_t close() noexcept {
-    // seq_cst: one point in time divides the releases that count as before from those after.
+    // seq_cst: pairs with push: one point in time divides the releases before from those after.
     std::uint64_t head = head_.load(std::memory_order_seq_cst);
     while (!head_.compare_exchange_weak(head, tagged(head, kClosed), std::memory_order_seq_cst,
                                         std::memory_order_seq_cst)) {

@@ -299,7 +299,7 @@ void RequestQueue<P, Part>::unsafe_stop_claims() noexcept {
 
 template <class P, class Part>
 void RequestQueue<P, Part>::seal(Block& block) noexcept {
-  // seq_cst: part of the scan that is the other half of publish's store-load pair.
+  // seq_cst: pairs with publish: part of the scan that is the other half of its store-load pair.
   block.word.fetch_or(kSealed, std::memory_order_seq_cst);
 }
 
@@ -356,7 +356,7 @@ template <class P, class Part>
 bool RequestQueue<P, Part>::unsafe_idle() const noexcept {
   std::size_t empty = 0;
   for (const std::uint32_t index : order_) {
-    // seq_cst: a close must see what was claimed before claims were stopped.
+    // seq_cst: pairs with claim: a close must see what was claimed before claims were stopped.
     if (claimed(blocks_[index].word.load(std::memory_order_seq_cst)) == 0) ++empty;
   }
   return free_count_ + empty == blocks_.size();

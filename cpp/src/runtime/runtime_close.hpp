@@ -50,7 +50,7 @@ void Runtime<P>::close(bool drain) noexcept {
   Lock lock(mutex_);
   // relaxed: written under the lock.
   if (!closing_.load(std::memory_order_relaxed)) {
-    // seq_cst, both: pair with publish and submit; the blocks are scanned after this.
+    // seq_cst, both: pairs with publish and submit; the blocks are scanned after this.
     closing_.store(true, std::memory_order_seq_cst);
     hurry_.store(true, std::memory_order_seq_cst);
     queue_.unsafe_stop_claims();
