@@ -47,18 +47,39 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{.name = "Filled", .workers = 1, .gears = {3, 7}, .gives_up = true},
         Setting{.name = "Adopted", .workers = 2, .gives_up = true, .fails = true, .adopts = true},
         Setting{.name = "Exclusive", .workers = 2, .batching = Batching::off, .gives_up = true},
-        Setting{.name = "SharedInputs", .workers = 2, .shared = true, .delays = true, .gives_up = true},
-        Setting{.name = "SharedInputsInATinyQueue", .workers = 1, .queue_capacity = 1, .shared = true,
-                .delays = true, .fails = true},
+        Setting{
+            .name = "SharedInputs", .workers = 2, .shared = true, .delays = true, .gives_up = true},
+        Setting{.name = "SharedInputsInATinyQueue",
+                .workers = 1,
+                .queue_capacity = 1,
+                .shared = true,
+                .delays = true,
+                .fails = true},
         Setting{.name = "LentWorkers", .workers = 2, .gives_up = true, .own_workers = false},
-        Setting{.name = "Everything", .workers = 3, .threads = 6, .queue_capacity = 16, .delays = true,
-                .gives_up = true, .fails = true, .adopts = true},
-        Setting{.name = "DrainedInFlight", .workers = 2, .delays = true, .gives_up = true,
+        Setting{.name = "Everything",
+                .workers = 3,
+                .threads = 6,
+                .queue_capacity = 16,
+                .delays = true,
+                .gives_up = true,
+                .fails = true,
+                .adopts = true},
+        Setting{.name = "DrainedInFlight",
+                .workers = 2,
+                .delays = true,
+                .gives_up = true,
                 .close_in_flight = 1},
-        Setting{.name = "ClosedInFlight", .workers = 2, .delays = true, .gives_up = true, .fails = true,
+        Setting{.name = "ClosedInFlight",
+                .workers = 2,
+                .delays = true,
+                .gives_up = true,
+                .fails = true,
                 .close_in_flight = 2},
-        Setting{.name = "ClosedInFlightWithLentWorkers", .workers = 1, .fails = true,
-                .own_workers = false, .close_in_flight = 2}),
+        Setting{.name = "ClosedInFlightWithLentWorkers",
+                .workers = 1,
+                .fails = true,
+                .own_workers = false,
+                .close_in_flight = 2}),
     [](const auto& setting) { return setting.param.name; });
 
 /// Batchers that come and go while requests are in flight and tickets outlive them.
@@ -70,13 +91,15 @@ TEST(RuntimeStress, BatchersComeAndGo) {
     std::vector<Ticket> tickets;
     std::mutex mutex;
     {
-      Batcher batcher(dynbatch::testing::make_executor(
-                          [](const Batch& batch, dynbatch::RunOutputs&) { return dynbatch::testing::add_one(batch); }),
-                      {.max_batch_size = 4,
-                       .batching = Batching::always,
-                       .max_queue_delay = microseconds(random() % 3 * 100),
-                       .workers = 1 + random() % 3,
-                       .verify = false});
+      Batcher batcher(
+          dynbatch::testing::make_executor([](const Batch& batch, dynbatch::RunOutputs&) {
+            return dynbatch::testing::add_one(batch);
+          }),
+          {.max_batch_size = 4,
+           .batching = Batching::always,
+           .max_queue_delay = microseconds(random() % 3 * 100),
+           .workers = 1 + random() % 3,
+           .verify = false});
       std::vector<std::thread> threads;
       for (int thread = 0; thread < 3; ++thread) {
         threads.emplace_back([&, thread] {
@@ -107,7 +130,8 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleMock(&argc, argv);
   dynbatch::testing::base_seed = std::random_device()() % 1'000'000;
   for (int i = 1; i < argc; ++i) {
-    if (std::strncmp(argv[i], "--seed=", 7) == 0) dynbatch::testing::base_seed = std::strtoull(argv[i] + 7, nullptr, 10);
+    if (std::strncmp(argv[i], "--seed=", 7) == 0)
+      dynbatch::testing::base_seed = std::strtoull(argv[i] + 7, nullptr, 10);
   }
   return RUN_ALL_TESTS();
 }

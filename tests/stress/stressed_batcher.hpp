@@ -46,13 +46,13 @@ struct Setting {
   std::size_t queue_capacity = 8;
   std::vector<std::size_t> gears;  // empty: batches run at their own size
   Batching batching = Batching::always;
-  bool shared = false;             // requests with one of three keys
-  bool delays = false;             // max_queue_delay changes all the time
-  bool gives_up = false;           // requests are cancelled, expire, or are dropped
-  bool fails = false;              // runs fail
-  bool adopts = false;             // the executor brings its outputs
+  bool shared = false;    // requests with one of three keys
+  bool delays = false;    // max_queue_delay changes all the time
+  bool gives_up = false;  // requests are cancelled, expire, or are dropped
+  bool fails = false;     // runs fail
+  bool adopts = false;    // the executor brings its outputs
   bool own_workers = true;
-  int close_in_flight = 0;         // 1: draining, 2: not draining, while requests come in
+  int close_in_flight = 0;  // 1: draining, 2: not draining, while requests come in
 };
 
 inline void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
@@ -68,7 +68,8 @@ inline std::int64_t check_of(std::int64_t number) { return number * 2654435761 +
 inline ModelSpec spec_of(const Setting& setting) {
   ModelSpec spec;
   spec.inputs = {{.name = "x", .dtype = DataType::int64, .row_shape = Shape{2}}};
-  spec.outputs = {{.name = "y", .dtype = DataType::int64, .row_shape = Shape{setting.adopts ? -1 : 2}}};
+  spec.outputs = {
+      {.name = "y", .dtype = DataType::int64, .row_shape = Shape{setting.adopts ? -1 : 2}}};
   if (setting.shared) {
     spec.inputs.push_back(
         {.name = "scale", .dtype = DataType::int64, .row_shape = Shape{}, .shared = true});
@@ -171,7 +172,8 @@ class StressedBatcher {
   Failure run_batch(const Batch& batch, RunOutputs& outputs) {
     if (!loaded_) return add(batch, outputs);  // warm-up runs made-up rows
     if (watchdog_ != nullptr) watchdog_.load()->beat();
-    thread_local std::mt19937_64 random(seed_ + std::hash<std::thread::id>()(std::this_thread::get_id()));
+    thread_local std::mt19937_64 random(seed_ +
+                                        std::hash<std::thread::id>()(std::this_thread::get_id()));
     std::vector<Row> before(batch.rows);
     std::memcpy(before.data(), batch.inputs[0], batch.rows * sizeof(Row));
     bool poisoned = false;
@@ -229,7 +231,8 @@ class StressedBatcher {
                                                      : batcher_.submit(inputs, how);
       ++requests_;
       pending.push_back(std::move(request));
-      if (setting_.gives_up && random() % 4 == 0) give_up(pending[random() % pending.size()], random);
+      if (setting_.gives_up && random() % 4 == 0)
+        give_up(pending[random() % pending.size()], random);
       while (pending.size() > random() % 24) {
         std::swap(pending[random() % pending.size()], pending.back());
         if (!(setting_.gives_up && random() % 16 == 0)) settle(pending.back());
@@ -264,8 +267,10 @@ class StressedBatcher {
   }
 
   static void give_up(Pending& request, std::mt19937_64& random) {
-    if (random() % 2 == 0) request.ticket.cancel();
-    else request.ticket.expire();
+    if (random() % 2 == 0)
+      request.ticket.cancel();
+    else
+      request.ticket.expire();
   }
 
   void settle(Pending& request) {
@@ -290,7 +295,8 @@ class StressedBatcher {
   void change_delays() {
     std::mt19937_64 random(seed_);
     while (requests_ < scaled(6000) * setting_.threads && !batcher_.closed()) {
-      batcher_.set_max_queue_delay(std::chrono::microseconds(random() % 3 == 0 ? 0 : random() % 300));
+      batcher_.set_max_queue_delay(
+          std::chrono::microseconds(random() % 3 == 0 ? 0 : random() % 300));
       for (int i = 0; i < 20; ++i) std::this_thread::yield();
     }
     batcher_.set_max_queue_delay(std::chrono::nanoseconds(0));
@@ -299,11 +305,13 @@ class StressedBatcher {
   std::string describe() const {
     const Stats stats = batcher_.stats();
     std::string text = std::string(setting_.name) + ": accepted " + std::to_string(stats.accepted);
-    text += ", succeeded " + std::to_string(stats.succeeded) + ", failed " + std::to_string(stats.failed);
+    text += ", succeeded " + std::to_string(stats.succeeded) + ", failed " +
+            std::to_string(stats.failed);
     text += ", cancelled " + std::to_string(stats.cancelled);
     text += ", timed out " + std::to_string(stats.timed_out);
     text += ", in flight " + std::to_string(stats.in_flight);
-    text += ", refused " + std::to_string(stats.refused) + ", batches " + std::to_string(stats.batches);
+    text +=
+        ", refused " + std::to_string(stats.refused) + ", batches " + std::to_string(stats.batches);
     text += ", under way " + std::to_string(stats.runs_under_way);
     return text + ", wake-ups " + std::to_string(stats.worker_wakeups);
   }
@@ -313,12 +321,14 @@ class StressedBatcher {
     std::printf("%s\n", describe().c_str());
     EXPECT_EQ(wrong_, 0U) << "answers of another request, or none";
     EXPECT_EQ(torn_, 0U) << "rows changed during a run, or were not all there";
-    EXPECT_EQ(stats.accepted, stats.succeeded + stats.failed + stats.cancelled + stats.timed_out) << describe();
+    EXPECT_EQ(stats.accepted, stats.succeeded + stats.failed + stats.cancelled + stats.timed_out)
+        << describe();
     EXPECT_EQ(stats.in_flight, 0U) << describe();
     EXPECT_EQ(stats.runs_under_way, 0U);
     EXPECT_EQ(stats.unread_bytes, 0U);
     EXPECT_EQ(adopted_, 0) << "outputs that were not released, or twice";
-    EXPECT_EQ(stats.closed_full + stats.closed_idle + stats.closed_delay + stats.closed_space + stats.closed_drain,
+    EXPECT_EQ(stats.closed_full + stats.closed_idle + stats.closed_delay + stats.closed_space +
+                  stats.closed_drain,
               stats.batches - stats.reruns);
     const bool may_fail = setting_.fails || setting_.close_in_flight > 0;
     if (!may_fail) {

@@ -16,9 +16,10 @@ const std::array<float, 64> kData{};
 
 ModelSpec pixels_and_mask() {
   ModelSpec spec;
-  spec.inputs = {{.name = "pixels", .dtype = DataType::float32, .row_shape = Shape{2, 3}},
-                 {.name = "mask", .dtype = DataType::int64, .row_shape = Shape{}},
-                 {.name = "scale", .dtype = DataType::float32, .row_shape = Shape{}, .shared = true}};
+  spec.inputs = {
+      {.name = "pixels", .dtype = DataType::float32, .row_shape = Shape{2, 3}},
+      {.name = "mask", .dtype = DataType::int64, .row_shape = Shape{}},
+      {.name = "scale", .dtype = DataType::float32, .row_shape = Shape{}, .shared = true}};
   return spec;
 }
 

@@ -207,9 +207,8 @@ TEST(RequestLedger, ExactlyOneOfThreeEndsWins) {
   threads.emplace_back([&] {
     racer(1, [&](R& request) { return ledger->give_up(request, ErrorCode::cancelled); });
   });
-  threads.emplace_back([&] {
-    racer(2, [&](R& request) { return ledger->give_up(request, ErrorCode::timeout); });
-  });
+  threads.emplace_back(
+      [&] { racer(2, [&](R& request) { return ledger->give_up(request, ErrorCode::timeout); }); });
   for (int round = 0; round < kRounds; ++round) {
     R& request = *ledger->acquire(1);
     ledger->accept();

@@ -11,8 +11,8 @@ using Pool = OutputPool<StdPlatform>;
 
 /// A pool of four blocks for one worker: three of them may be lent.
 struct FourBlocks {
-  GearMemory memory{BlockLayout({{.name = "y", .dtype = DataType::float32, .row_shape = Shape{1}}}, 2),
-                    4};
+  GearMemory memory{
+      BlockLayout({{.name = "y", .dtype = DataType::float32, .row_shape = Shape{1}}}, 2), 4};
   Pool pool{memory, 1, 1, 1};
 
   Pool::Block& run() {

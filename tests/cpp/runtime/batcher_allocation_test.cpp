@@ -28,7 +28,9 @@ std::atomic<std::size_t> allocations{0};
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
@@ -39,7 +41,8 @@ namespace {
 using dynbatch::testing::rows_of;
 
 struct Warm {
-  explicit Warm(BatchingOptions options = {}) : batcher(make_synthetic_executor({.row_elements = 1}), prepared(options)) {}
+  explicit Warm(BatchingOptions options = {})
+      : batcher(make_synthetic_executor({.row_elements = 1}), prepared(options)) {}
   static BatchingOptions prepared(BatchingOptions options) {
     options.max_batch_size = 8;
     options.batching = Batching::always;

@@ -127,7 +127,8 @@ TEST(BatcherBatch, FixedBatchModelIsFilled) {
 TEST(BatcherBatch, FilledRowsAreThoseThatWarmUpRan) {
   Rows seen;
   const Rows example{42.0F};
-  BatchingOptions options{.gears = {4}, .fill = Fill::yes, .batching = Batching::always, .workers = 1};
+  BatchingOptions options{
+      .gears = {4}, .fill = Fill::yes, .batching = Batching::always, .workers = 1};
   options.examples = {rows_of(example)};
   Batcher batcher(make_executor([&](const Batch& batch, RunOutputs&) {
                     seen.assign(floats(batch.inputs[0]), floats(batch.inputs[0]) + batch.rows);
@@ -239,7 +240,8 @@ TEST(BatcherBatch, MoreSharedInputsThanBlocksWaitTheirTurn) {
       EXPECT_THAT(answer_of(ticket), ElementsAre(scale));
     });
   }
-  while (batcher.stats().succeeded < 4) std::this_thread::yield();  // the last ones wait for company
+  while (batcher.stats().succeeded < 4)
+    std::this_thread::yield();  // the last ones wait for company
   batcher.close();
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(batcher.stats().in_flight, 0U);
@@ -263,7 +265,8 @@ TEST(BatcherBatch, AdoptedOutputsReachTheirRequestsAndAreReleasedOnce) {
                         }
                         ++adopted;
                         outputs.adopt(
-                            0, owned->values.data(), Shape{static_cast<std::int64_t>(batch.rows), 2},
+                            0, owned->values.data(),
+                            Shape{static_cast<std::int64_t>(batch.rows), 2},
                             [](void* memory) {
                               ++*static_cast<Owned*>(memory)->released;
                               delete static_cast<Owned*>(memory);

@@ -74,7 +74,8 @@ class Endless final : public Executor {
 };
 
 struct EndlessBatcher {
-  EndlessBatcher() : executor(new Endless), batcher(std::unique_ptr<Executor>(executor), options()) {
+  EndlessBatcher()
+      : executor(new Endless), batcher(std::unique_ptr<Executor>(executor), options()) {
     executor->gate.close();
   }
   static BatchingOptions options() { return {.batching = Batching::always, .workers = 1}; }
@@ -98,9 +99,8 @@ TEST(BatcherClose, WithoutDrainAsksTheRunToEnd) {
 
 TEST(BatcherClose, WithoutDrainAsksTheRunOfACallerToEnd) {
   EndlessBatcher endless;
-  std::thread caller([&] {
-    EXPECT_EQ(endless.batcher.infer({&endless.view, 1}).code(), ErrorCode::execution);
-  });
+  std::thread caller(
+      [&] { EXPECT_EQ(endless.batcher.infer({&endless.view, 1}).code(), ErrorCode::execution); });
   endless.executor->gate.wait_for(1);
   endless.batcher.close(false);
   caller.join();
@@ -195,7 +195,9 @@ TEST(BatcherClose, RunThatClosesItsOwnBatcherGoesOn) {
 class Mortal final : public Executor {
  public:
   Mortal(std::function<void()> on_run, std::promise<void>& gone)
-      : on_run_(std::move(on_run)), gone_(gone), spec_(dynbatch::testing::CustomExecutor::one_float()) {}
+      : on_run_(std::move(on_run)),
+        gone_(gone),
+        spec_(dynbatch::testing::CustomExecutor::one_float()) {}
   ~Mortal() override { gone_.set_value(); }
   const ModelSpec& spec() const noexcept override { return spec_; }
   Failure run(const Batch& batch, dynbatch::RunOutputs&) noexcept override {
@@ -304,7 +306,9 @@ TEST(Ticket, CancelAfterTheRunComesTooLate) {
 
 TEST(Ticket, DroppedTicketDoesNotCancel) {
   Held held({});
-  { const Ticket dropped = held.occupy(); }
+  {
+    const Ticket dropped = held.occupy();
+  }
   held.gate.open();
   held.batcher.close();
   EXPECT_EQ(held.batcher.stats().succeeded, 1U);

@@ -46,7 +46,8 @@ class OfEight {
     options.max_queue_delay = seconds(10);
     if (options.gears.empty()) options.max_batch_size = 8;
     batcher = std::make_unique<Batcher>(
-        std::make_unique<CustomExecutor>(std::move(run), CustomExecutor::one_float(), reruns), options);
+        std::make_unique<CustomExecutor>(std::move(run), CustomExecutor::one_float(), reruns),
+        options);
   }
   void submit(const Rows& rows) {
     const InputView view = rows_of(rows);
@@ -104,7 +105,8 @@ TEST(BatcherFailure, GuiltyRequestTellsWhy) {
 
 TEST(BatcherFailure, RerunsAreBoundedIfTheDeviceIsDown) {
   std::atomic<bool> down{false};
-  OfEight eight([&](const Batch& batch, RunOutputs&) { return down ? failed("down") : add_one(batch); });
+  OfEight eight(
+      [&](const Batch& batch, RunOutputs&) { return down ? failed("down") : add_one(batch); });
   down = true;
   eight.submit_eight({});
   EXPECT_EQ(eight.failed_ones().size(), 8U);
@@ -195,7 +197,8 @@ TEST(BatcherFailure, OutputWithoutARowForEachOfTheBatchFailsTheRun) {
   Batcher batcher(make_executor(
                       [&](const Batch& batch, RunOutputs& outputs) {
                         const auto rows = static_cast<std::int64_t>(batch.rows);
-                        outputs.adopt(0, ones.data(), Shape{wrong ? rows + 1 : rows, 1}, nullptr, nullptr);
+                        outputs.adopt(0, ones.data(), Shape{wrong ? rows + 1 : rows, 1}, nullptr,
+                                      nullptr);
                         return Failure{};
                       },
                       spec),
@@ -216,8 +219,9 @@ TEST(BatcherFailure, PartsOfDifferentShapesDoNotJoin) {
   Batcher batcher(make_executor(
                       [&](const Batch& batch, RunOutputs& outputs) {
                         const std::int64_t width = ++runs > 1 ? 2 : 1;
-                        outputs.adopt(0, ones.data(), Shape{static_cast<std::int64_t>(batch.rows), width},
-                                      nullptr, nullptr);
+                        outputs.adopt(0, ones.data(),
+                                      Shape{static_cast<std::int64_t>(batch.rows), width}, nullptr,
+                                      nullptr);
                         return Failure{};
                       },
                       spec),
@@ -231,10 +235,9 @@ TEST(BatcherFailure, PartsOfDifferentShapesDoNotJoin) {
 }
 
 TEST(BatcherFailure, BatchThatFailsOnACallerIsSearchedByAWorker) {
-  Batcher batcher(make_executor(poisonable), {.max_batch_size = 8,
-                                              .batching = Batching::always,
-                                              .workers = 1,
-                                              .own_workers = false});
+  Batcher batcher(
+      make_executor(poisonable),
+      {.max_batch_size = 8, .batching = Batching::always, .workers = 1, .own_workers = false});
   const Rows good{1.0F};
   const Rows bad{kPoison};
   const InputView good_view = rows_of(good);

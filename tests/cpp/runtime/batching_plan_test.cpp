@@ -71,7 +71,8 @@ TEST(BatchingPlan, FillsOnlyIfAsked) {
 
 TEST(BatchingPlan, MaxBatchSizeOutOfRange) {
   EXPECT_EQ(refusal_of({.max_batch_size = 0}), "max_batch_size: expected 1 to 16383, got 0");
-  EXPECT_EQ(refusal_of({.max_batch_size = 16384}), "max_batch_size: expected 1 to 16383, got 16384");
+  EXPECT_EQ(refusal_of({.max_batch_size = 16384}),
+            "max_batch_size: expected 1 to 16383, got 16384");
 }
 
 TEST(BatchingPlan, GearOutOfRange) {
@@ -126,17 +127,21 @@ TEST(BatchingPlan, FixedBatchRefusesOtherGears) {
 }
 
 TEST(BatchingPlan, FixedBatchRefusesAnotherMaxBatchSize) {
-  EXPECT_THAT(refusal_of({.max_batch_size = 8}, 4),
-              AllOf(HasSubstr("max_batch_size"), HasSubstr("fixed batch of 4"), HasSubstr("got 8")));
+  EXPECT_THAT(
+      refusal_of({.max_batch_size = 8}, 4),
+      AllOf(HasSubstr("max_batch_size"), HasSubstr("fixed batch of 4"), HasSubstr("got 8")));
 }
 
 TEST(BatchingPlan, FixedBatchCannotGoUnfilled) {
-  EXPECT_THAT(refusal_of({.fill = Fill::no}, 4), AllOf(HasSubstr("fill"), HasSubstr("fixed batch of 4")));
+  EXPECT_THAT(refusal_of({.fill = Fill::no}, 4),
+              AllOf(HasSubstr("fill"), HasSubstr("fixed batch of 4")));
 }
 
-GearTable table_of(std::initializer_list<std::pair<std::size_t, double>> times, std::size_t cap = 0) {
+GearTable table_of(std::initializer_list<std::pair<std::size_t, double>> times,
+                   std::size_t cap = 0) {
   GearTable table;
-  for (const auto& [size, time] : times) table.gears.push_back({.batch_size = size, .seconds = time});
+  for (const auto& [size, time] : times)
+    table.gears.push_back({.batch_size = size, .seconds = time});
   table.cap = cap;
   return table;
 }
@@ -201,18 +206,21 @@ TEST(PlanMemory, RequestsThatAreNotMergedTakeOneBlockEach) {
 }
 
 TEST(PlanMemory, ContradictionOfCapacityAndBytesNamesBoth) {
-  EXPECT_THAT(memory_refusal_of({.workers = 1, .queue_capacity = 64, .queue_bytes = 4 * kBlockBytes}),
-              AllOf(HasSubstr("queue_capacity=64"), HasSubstr("queue_bytes=2048"),
-                    HasSubstr(std::to_string(9 * kBlockBytes))));
+  EXPECT_THAT(
+      memory_refusal_of({.workers = 1, .queue_capacity = 64, .queue_bytes = 4 * kBlockBytes}),
+      AllOf(HasSubstr("queue_capacity=64"), HasSubstr("queue_bytes=2048"),
+            HasSubstr(std::to_string(9 * kBlockBytes))));
 }
 
 TEST(PlanMemory, BytesTooFewForOneBatchThatWaitsNameTheLeast) {
   EXPECT_THAT(memory_refusal_of({.workers = 2, .queue_bytes = 2 * kBlockBytes}),
-              AllOf(HasSubstr("queue_bytes=1024"), HasSubstr("at least " + std::to_string(3 * kBlockBytes))));
+              AllOf(HasSubstr("queue_bytes=1024"),
+                    HasSubstr("at least " + std::to_string(3 * kBlockBytes))));
 }
 
 TEST(PlanMemory, CapacityOfZeroRows) {
-  EXPECT_EQ(memory_refusal_of({.queue_capacity = 0}), "queue_capacity: expected at least 1 row, got 0");
+  EXPECT_EQ(memory_refusal_of({.queue_capacity = 0}),
+            "queue_capacity: expected at least 1 row, got 0");
 }
 
 TEST(PlanMemory, CapacityBeyondTheLargestQueue) {

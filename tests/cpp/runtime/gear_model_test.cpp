@@ -72,25 +72,29 @@ TEST(GearModel, OtherNumbersOfRowsAreRefused) {
 
 TEST(GearModel, InputsThatDoNotFitAreRefused) {
   GearModel model = make_model({1});
-  EXPECT_THAT(error_of(ErrorCode::invalid_input, [&] { model.execute({}); }), HasSubstr("expected 1 inputs, got 0"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_input, [&] { model.execute({}); }),
+              HasSubstr("expected 1 inputs, got 0"));
 }
 
 TEST(GearModel, FailedRunThrows) {
   GearModel model = make_model({1}, {.poison = 13.0F});
-  EXPECT_THAT(error_of(ErrorCode::execution, [&] { execute(model, {13.0F}); }), HasSubstr("poisoned"));
+  EXPECT_THAT(error_of(ErrorCode::execution, [&] { execute(model, {13.0F}); }),
+              HasSubstr("poisoned"));
   EXPECT_THAT(execute(model, {1.0F}), ElementsAre(3.0F));
 }
 
 TEST(GearModel, GearsAreChecked) {
   EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({}); }), HasSubstr("gears"));
-  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2, 2}); }), HasSubstr("twice"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2, 2}); }),
+              HasSubstr("twice"));
   EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({0}); }), HasSubstr("got 0"));
   EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2}, {.fixed_batch = 4}); }),
               HasSubstr("fixed batch of 4"));
 }
 
 TEST(GearModel, NeedsAnExecutor) {
-  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { GearModel(nullptr, {1}); }), HasSubstr("executor"));
+  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { GearModel(nullptr, {1}); }),
+              HasSubstr("executor"));
 }
 
 TEST(GearModel, MemoryPlanIsThatOfTheLargestGear) {

@@ -42,7 +42,8 @@ struct HeldBatcher {
     const InputView view = rows_of(rows);
     return batcher.submit({&view, 1}, options);
   }
-  Ticket infer(const std::vector<float>& rows, const SubmitOptions& options = {.on_full = OnFull::wait}) {
+  Ticket infer(const std::vector<float>& rows,
+               const SubmitOptions& options = {.on_full = OnFull::wait}) {
     const InputView view = rows_of(rows);
     return batcher.infer({&view, 1}, options);
   }

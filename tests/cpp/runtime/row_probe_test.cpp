@@ -26,7 +26,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 template <class T>
 double difference(std::vector<T> a, std::vector<T> b, DataType dtype) {
   return largest_difference(reinterpret_cast<const std::byte*>(a.data()),
-                            reinterpret_cast<const std::byte*>(b.data()), a.size() * sizeof(T), dtype);
+                            reinterpret_cast<const std::byte*>(b.data()), a.size() * sizeof(T),
+                            dtype);
 }
 
 double float_difference(std::vector<float> a, std::vector<float> b) {
@@ -163,8 +164,7 @@ TEST(RowProbe, FailingRunIsAnObstacle) {
 TEST(RowProbe, FixedBatchIsProbedAtItsSize) {
   ModelSpec spec = CustomExecutor::one_float();
   spec.fixed_batch = 4;
-  const Probed probed =
-      probe([](const Batch& batch, RunOutputs&) { return add_one(batch); }, spec);
+  const Probed probed = probe([](const Batch& batch, RunOutputs&) { return add_one(batch); }, spec);
   EXPECT_TRUE(probed.result.ran);
   EXPECT_TRUE(probed.result.bit_equal);
   EXPECT_THAT(probed.sizes, ::testing::Each(4U));
@@ -186,8 +186,7 @@ TEST(RowProbe, FixedBatchOfTwoIsProbed) {
 TEST(RowProbe, RowOfAFixedBatchOfOneHasNoCompany) {
   ModelSpec spec = CustomExecutor::one_float();
   spec.fixed_batch = 1;
-  const Probed probed =
-      probe([](const Batch& batch, RunOutputs&) { return add_one(batch); }, spec);
+  const Probed probed = probe([](const Batch& batch, RunOutputs&) { return add_one(batch); }, spec);
   EXPECT_TRUE(probed.result.ran);
   EXPECT_TRUE(probed.result.bit_equal);
 }

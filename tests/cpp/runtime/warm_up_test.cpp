@@ -18,8 +18,8 @@ using dynbatch::testing::add_one;
 using dynbatch::testing::CustomExecutor;
 using dynbatch::testing::failed;
 using dynbatch::testing::floats;
-using dynbatch::testing::RunFunction;
 using dynbatch::testing::rows_of;
+using dynbatch::testing::RunFunction;
 using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -147,7 +147,9 @@ TEST(WarmUp, EveryGearIsTimedAtLeastThreeTimesAfterItsFirstRun) {
 }
 
 TEST(WarmUp, AlwaysMergesUpToTheLargestGearWhateverItCosts) {
-  EXPECT_EQ(warm_up_with(independent, {.max_batch_size = 16, .batching = Batching::always}).table.cap, 16U);
+  EXPECT_EQ(
+      warm_up_with(independent, {.max_batch_size = 16, .batching = Batching::always}).table.cap,
+      16U);
 }
 
 TEST(WarmUp, FilledBatchesAreProbedAndRunAtTheSizesOfGearsOnly) {
@@ -175,10 +177,11 @@ TEST(WarmUp, FilledBatchesOfSmallGearsAreProbedAtTheLargest) {
 }
 
 TEST(WarmUp, FilledModelThatFailsAtAGearIsAnError) {
-  EXPECT_THAT(error_of([](const Batch& batch,
-                          RunOutputs&) { return batch.rows == 8 ? failed("too large") : add_one(batch); },
-                       {.gears = {4, 8}, .fill = Fill::yes}),
-              HasSubstr("too large"));
+  EXPECT_THAT(
+      error_of([](const Batch& batch,
+                  RunOutputs&) { return batch.rows == 8 ? failed("too large") : add_one(batch); },
+               {.gears = {4, 8}, .fill = Fill::yes}),
+      HasSubstr("too large"));
 }
 
 TEST(WarmUp, ShapesOfRequestsWithoutRowsAreThoseThatWereSeen) {
@@ -187,7 +190,8 @@ TEST(WarmUp, ShapesOfRequestsWithoutRowsAreThoseThatWereSeen) {
   spec.outputs[0].row_shape = Shape{-1};
   const WarmUp found = warm_up_with(
       [](const Batch& batch, RunOutputs& outputs) {
-        outputs.adopt(0, ones.data(), Shape{static_cast<std::int64_t>(batch.rows), 2}, nullptr, nullptr);
+        outputs.adopt(0, ones.data(), Shape{static_cast<std::int64_t>(batch.rows), 2}, nullptr,
+                      nullptr);
         return Failure{};
       },
       {}, spec);
