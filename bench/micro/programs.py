@@ -39,7 +39,7 @@ def measure(folder: Path, repetitions: int, seconds: float, progress: Progress) 
 
 def _run(program: Path, repetitions: int, seconds: float) -> list[Any]:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run(
+        finished = subprocess.run(
             [
                 program,
                 f"--benchmark_repetitions={repetitions}",
@@ -48,14 +48,19 @@ def _run(program: Path, repetitions: int, seconds: float) -> list[Any]:
                 f"--benchmark_out={out.name}",
                 "--benchmark_out_format=json",
             ],
-            check=True,
-            stdout=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
             env={
                 "DYNBATCH_ORT_LIB": _onnxruntime_library(),
                 **os.environ,
                 "DYNBATCH_BENCH_MODELS": str(SMALL_MODELS),
             },
         )
+        if finished.returncode != 0:
+            raise RuntimeError(
+                f"{program.name} ended with {finished.returncode}: {finished.stderr}"
+            )
         measured = json.loads(Path(out.name).read_text())
     times = defaultdict(list)
     for run in measured["benchmarks"]:

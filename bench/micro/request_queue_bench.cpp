@@ -2,6 +2,7 @@
 // block also takes and recycles it, under a lock, as the runtime does once a batch.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -19,8 +20,13 @@
 namespace dynbatch::bench {
 namespace {
 
-constexpr std::uint32_t kBlocks = 32;
 constexpr std::uint32_t kRows = 32;
+
+/// As many blocks as the runtime would have at most: within 64 MiB, and three at least.
+std::uint32_t blocks_for(std::size_t row_bytes) {
+  const std::size_t in_bounds = (std::size_t{64} << 20) / (kRows * row_bytes);
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(in_bounds, 3, 32));
+}
 
 struct Part {
   void* request = nullptr;
@@ -36,8 +42,8 @@ class QueueOfRows {
       : memory_(
             BlockLayout({{.name = "x", .dtype = DataType::uint8, .row_shape = shape_of(row_bytes)}},
                         kRows),
-            kBlocks),
-        queue_(kBlocks, kRows, false) {
+            blocks_for(row_bytes)),
+        queue_(blocks_for(row_bytes), kRows, false) {
     queue_.unsafe_open_next();
   }
 
@@ -102,15 +108,16 @@ BENCHMARK(claim_copy_publish)
 void copy_alone(benchmark::State& state) {
   const auto row_bytes = static_cast<std::size_t>(state.range(0));
   SourceRows rows(row_bytes);
+  const std::size_t blocks = blocks_for(row_bytes);
   const GearMemory memory(
       BlockLayout({{.name = "x",
                     .dtype = DataType::uint8,
                     .row_shape = Shape({static_cast<std::int64_t>(row_bytes)})}},
                   kRows),
-      kBlocks);
+      blocks);
   std::size_t at = 0;
   for (auto _ : state) {
-    std::memcpy(memory.row(at / kRows % kBlocks, 0, at % kRows), rows.next(), row_bytes);
+    std::memcpy(memory.row(at / kRows % blocks, 0, at % kRows), rows.next(), row_bytes);
     benchmark::ClobberMemory();
     ++at;
   }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
+HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
 
@@ -32,7 +34,7 @@ def foreign_shares(results: dict[str, Any]) -> list[float]:
 def _heading(results: dict[str, Any]) -> str:
     machine = results["machine"]
     lines = [
-        "# Figures",
+        HEADING,
         "",
         f"{machine['cpus']} CPUs of {machine['cpu']}"
         f"{' (virtual machine)' if machine['virtual'] else ''}, {machine['memory_gib']} GiB, "
@@ -73,7 +75,7 @@ def _scenario(scenario: dict[str, Any]) -> str:
         "rows a batch",
     ]
     lines = [
-        f"## {scenario['title']}",
+        f"### {scenario['title']}",
         "",
         _row(header),
         _row(["---"] + ["---:"] * (len(header) - 1)),
@@ -108,16 +110,22 @@ def _scenario(scenario: dict[str, Any]) -> str:
 
 def _micro(entries: Sequence[dict[str, Any]]) -> str:
     lines = [
-        "## Single parts of the core",
+        "### Single parts of the core",
         "",
         _row(["", "ns an item"]),
         _row(["---", "---:"]),
     ]
-    for entry in entries:
+    for entry in sorted(entries, key=lambda one: (one["program"], _natural(one["name"]))):
         program = entry["program"].removesuffix("_bench")
         name = entry["name"].replace("/real_time", "").replace("/manual_time", "")
         lines.append(_row([f"{program}: {name}", _spread(entry["ns_per_item"], time_us)]))
     return "\n".join(lines)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts row_bytes:64 before row_bytes:1024."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
 
 
 def _row(cells: Sequence[str]) -> str:
