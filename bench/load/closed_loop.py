@@ -197,6 +197,11 @@ def _summary(
         rows += int(counted.sum()) * rows_per_call
         rows_of_all += int((finished[1:] <= ended).sum()) * rows_per_call
         latencies.append(np.diff(finished)[counted])
+    if calls == 0:
+        raise RuntimeError(
+            f"{len(callers)} callers had no answer in the counted part of a block of "
+            f"{(ended - started) / 1e9:.2f} s: the machine is too busy, or answers stall"
+        )
     p50, p99 = np.quantile(np.concatenate(latencies), (0.5, 0.99)) / 1e3
     return Block(
         rows_per_second=rows / ((ended - counted_from) / 1e9),
