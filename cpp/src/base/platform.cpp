@@ -38,6 +38,10 @@ void StdPlatform::wake(const Word& word, int count) noexcept {
 
 void ManualPlatform::park(const Word& word, std::uint32_t expected, Nanoseconds deadline) noexcept {
   if (now() >= deadline) return;
+  if (deadline == kNever) {
+    StdPlatform::park(word, expected, kNever);  // a lost wake-up must show, so nothing is polled
+    return;
+  }
   // Manual time passes without a wake-up, so the park is cut into short pieces of real time.
   StdPlatform::park(word, expected, StdPlatform::now() + 200'000);
 }
