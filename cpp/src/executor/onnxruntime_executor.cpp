@@ -38,6 +38,16 @@ void release_value(void* value) {
 
 void release_copy(void* copy) { delete[] static_cast<std::byte*>(copy); }
 
+/// For a run of which only the shapes of the outputs matter.
+class DroppedOutputs final : public RunOutputs {
+ public:
+  void adopt(std::size_t, const void*, const Shape&, void (*release)(void* context),
+             void* context) noexcept override {
+    release(context);
+  }
+  void fail_row(std::size_t, Failure) noexcept override {}
+};
+
 class OnnxRuntimeExecutor final : public Executor {
  public:
   OnnxRuntimeExecutor(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
@@ -56,6 +66,7 @@ class OnnxRuntimeExecutor final : public Executor {
   std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
   Failure run_batch(const Batch& batch, RunOutputs& outputs);
   Failure failure_of(ort::Status* status) const;
+  Failure explained(Failure failure, const Batch& batch);
   Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
   void copy_passed_through(const Batch& batch) const noexcept;
   void copy_rows(const Batch& batch, std::size_t input, std::byte* target) const noexcept;
@@ -156,7 +167,8 @@ std::vector<std::size_t> OnnxRuntimeExecutor::sizes_to_prepare(const PreparedMem
 
 Failure OnnxRuntimeExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
   try {
-    return run_batch(batch, outputs);
+    Failure failure = run_batch(batch, outputs);
+    return failure ? explained(std::move(failure), batch) : failure;
   } catch (const std::exception& error) {
     return {ErrorCode::execution, error.what(), nullptr};
   }
@@ -179,6 +191,20 @@ Failure OnnxRuntimeExecutor::run_batch(const Batch& batch, RunOutputs& outputs) 
   scratch.shapes.resize(spec_.outputs.size());
   if (Failure failure = read_shapes(batch, out, scratch.shapes)) return failure;
   return hand_over(batch, out, scratch.shapes, outputs);
+}
+
+/// Before any memory is prepared, an output that has not a row for each of the batch fails for not
+/// fitting its place. Without a place the run shows the output's own shape, which says what is wrong.
+Failure OnnxRuntimeExecutor::explained(Failure failure, const Batch& batch) {
+  const bool has_places =
+      std::ranges::any_of(batch.outputs, [](const std::byte* place) { return place != nullptr; });
+  if (batch.output_slot != Batch::kNoSlot || !has_places) return failure;
+  const std::vector<std::byte*> nowhere(batch.outputs.size(), nullptr);
+  Batch without_places = batch;
+  without_places.outputs = nowhere;
+  DroppedOutputs dropped;
+  Failure own_shape = run_batch(without_places, dropped);
+  return own_shape.code == ErrorCode::model ? own_shape : failure;
 }
 
 Failure OnnxRuntimeExecutor::make_missing(const Batch& batch, RunValues& inputs,
@@ -222,7 +248,8 @@ Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& va
     if (status != nullptr) return failure_of(status);
     const auto rows = static_cast<std::int64_t>(batch.rows);
     if (shape.valid() && shape.rank() > 0 && shape[0] == rows) continue;
-    return {ErrorCode::execution,
+    // Before any memory is prepared, it is the model that cannot be batched, not a run that fails.
+    return {batch.output_slot == Batch::kNoSlot ? ErrorCode::model : ErrorCode::execution,
             "output '" + spec_.outputs[tensor].name + "' has the shape " + to_string(shape) +
                 " for a batch of " + std::to_string(batch.rows) +
                 " rows: its leading dimension must be the batch, and it may have at most " +

@@ -84,7 +84,7 @@ TEST(OnnxRuntimeOutputs, OutputWhoseLeadingDimensionIsNotTheBatchFailsTheRun) {
       return run(*open_small(model), rows, {x.data()}, {nullptr}, kept);
     };
     const Failure doubled = failure_of("doubled_rows");
-    EXPECT_EQ(doubled.code, ErrorCode::execution);
+    EXPECT_EQ(doubled.code, ErrorCode::model);
     EXPECT_THAT(doubled.message, AllOf(HasSubstr("'y'"), HasSubstr("leading dimension")));
     EXPECT_THAT(failure_of("sum_of_rows").message, HasSubstr("'y' has the shape []"));
     if (rows != 2) {
@@ -99,7 +99,7 @@ TEST(OnnxRuntimeOutputs, OutputThatDoesNotFitItsMemoryFailsTheRunAndOverrunsNoth
   const std::vector<float> x = rising(8);
   std::vector<float> y(24, -1.0F);
   KeptOutputs kept;
-  EXPECT_EQ(run(*executor, 1, {x.data()}, {y.data() + 8}, kept).code, ErrorCode::execution);
+  EXPECT_EQ(run(*executor, 1, {x.data()}, {y.data() + 8}, kept).code, ErrorCode::model);
   for (std::size_t place = 0; place < 8; ++place) EXPECT_EQ(y[place], -1.0F);
   for (std::size_t place = 16; place < 24; ++place) EXPECT_EQ(y[place], -1.0F);
 }
@@ -129,7 +129,7 @@ TEST(OnnxRuntimeOutputs, ConstantOutputFailsTheRunAndOverrunsNothing) {
     std::vector<float> c(8, -1.0F);
     KeptOutputs kept;
     EXPECT_EQ(run(*executor, rows, {x.data()}, {y.data(), c.data()}, kept).code,
-              ErrorCode::execution);
+              ErrorCode::model);
     for (std::size_t place = rows; place < 8; ++place) EXPECT_EQ(c[place], -1.0F);
     EXPECT_THAT(run(*executor, rows, {x.data()}, {y.data(), nullptr}, kept).message,
                 HasSubstr("'c' has the shape [2]"));
