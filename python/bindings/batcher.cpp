@@ -47,6 +47,7 @@ void register_batcher(py::module_& module) {
             return BoundTicket(self, self->submit(feeds, on_full));
           },
           py::arg("feeds"), py::arg("on_full"))
+      .def("exceeds_queue", py::overload_cast<py::handle>(&Core::exceeds_queue), py::arg("feeds"))
       .def("work", &Core::work, "Lends this thread as a worker, without the GIL, until close().")
       .def("wait_for_workers", &Core::wait_for_workers,
            "Blocks, without the GIL, until as many threads as there are workers are in work().")

@@ -41,6 +41,7 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   }
   const GilRelease release;
   core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
+  core->queue_rows_ = core->batcher_->memory_plan().batch_blocks * core->batcher_->gears().cap;
   return core;
 }
 
@@ -69,7 +70,10 @@ Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_ru
 
 Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run) {
   // A thread that waits for space in C++ would not see signals, so the main thread waits here.
-  if (options.on_full == OnFull::raise || !on_main_thread()) return start(feeds, options, may_run);
+  // What can only run in pieces waits in C++ all the same: its room never comes at once.
+  if (options.on_full == OnFull::raise || !on_main_thread() || exceeds_queue(feeds)) {
+    return start(feeds, options, may_run);
+  }
   options.on_full = OnFull::raise;
   const auto deadline = deadline_after(options.timeout);
   for (;;) {
@@ -89,6 +93,16 @@ std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
   const Feeds views = converted(feeds);
   const SubmitOptions options{on_full, to_duration("timeout", timeout)};
   const auto deadline = deadline_after(options.timeout);
+  if (!on_main_thread()) {
+    // Signals go to the main thread, so this one starts and waits in one call: getting the GIL back
+    // in between would cost a busy interpreter another turn.
+    const auto ticket = [&] {
+      const GilRelease release;
+      return std::make_shared<Ticket>(batcher_->infer(views.views(), options));
+    }();
+    if (ticket->code() != ErrorCode::none) raise(ticket->failure());
+    return ticket;
+  }
   const auto ticket =
       std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
   if (ticket->accepted() && !wait_until(*ticket, deadline)) ticket->expire();
@@ -115,6 +129,18 @@ std::shared_ptr<Ticket> Core::try_submit(py::handle feeds) {
   if (ticket->accepted()) return ticket;
   if (ticket->code() != ErrorCode::queue_full) raise(ticket->failure());
   return nullptr;
+}
+
+bool Core::exceeds_queue(py::handle feeds) { return exceeds_queue(converted(feeds)); }
+
+bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
+  if (!batcher_->report().merges) return false;  // refused above max_batch_size, which always fits
+  for (std::size_t i = 0; i < signature_->inputs.size(); ++i) {
+    const Shape& shape = feeds.views()[i].shape;
+    if (signature_->inputs[i].shared || shape.rank() == 0) continue;
+    return shape[0] > static_cast<std::int64_t>(queue_rows_);
+  }
+  return false;
 }
 
 void Core::work() {

@@ -42,6 +42,9 @@ class Core {
   void wait_for_workers();
   void close(bool drain);
   bool closed() const noexcept;
+  /// Whether a request has more rows than the queue can hold at once: it then runs in pieces, and
+  /// only a thread that waits for room can submit it.
+  bool exceeds_queue(py::handle feeds);
   /// Raises where waiting for this batcher could never end: in its own runs.
   void refuse_inside_own_run() const;
   /// Raises Closed in a fork of the process that loaded.
@@ -59,11 +62,13 @@ class Core {
   Ticket start(const Feeds& feeds, const SubmitOptions& options, bool may_run);
   Ticket start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run);
   Feeds converted(py::handle feeds);
+  bool exceeds_queue(const Feeds& feeds) const noexcept;
 
   std::shared_ptr<const Signature> signature_;
   std::uint32_t fork_generation_;
   std::atomic<std::uint64_t> copied_arrays_{0};
   std::unique_ptr<Batcher> batcher_;
+  std::size_t queue_rows_ = 0;  // that the queue can hold at once
 };
 
 }  // namespace dynbatch::python

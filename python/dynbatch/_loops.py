@@ -7,11 +7,13 @@ port, so that closing the loop ends the port; what is in flight then is cancelle
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import weakref
 from asyncio import AbstractEventLoop
 
 from dynbatch import _core
+from dynbatch._core import OnFull
 from dynbatch._errors import Timeout
 from dynbatch._tensors import Feeds, Outputs
 
@@ -34,6 +36,10 @@ class LoopPorts:
         deadline = None if timeout is None else loop.time() + timeout
         future: asyncio.Future[Outputs] = loop.create_future()
         while not port.submit(self._core, feeds, future):
+            if self._core.exceeds_queue(feeds):
+                # It runs in pieces, each of which waits for room: a thread has to do that.
+                wait = functools.partial(self._core.infer, feeds, OnFull.wait, timeout)
+                return await loop.run_in_executor(None, wait)
             await self._wait_for_space(loop, port, deadline)
         timer = None if deadline is None else loop.call_at(deadline, port.expire, future)
         try:

@@ -151,22 +151,34 @@ def _batching(
     declared: Any, session: Any, options: OnnxOptions
 ) -> tuple[_core.ModelSpec, list[tuple[str, int]]]:
     by_name, by_axis = split_dimensions(options.dimensions)
+    wanted = wanted_outputs(options)
+    outputs = [
+        node
+        for node in session.get_outputs()
+        if not wanted or node.name in wanted or node.type in _DTYPES
+    ]
     return _core.onnx_batching(
-        [_declaration("input", node) for node in declared.get_inputs()],
-        [_declaration("output", node) for node in session.get_outputs()],
+        [
+            _declaration("input", node, "re-export the model without that part, and run it before")
+            for node in declared.get_inputs()
+        ],
+        [
+            _declaration("output", node, "name the outputs that you want, without it")
+            for node in outputs
+        ],
         dimensions=by_name,
         input_dimensions=by_axis,
         shared_inputs=shared_flags(options.inputs),
-        wanted_outputs=wanted_outputs(options),
+        wanted_outputs=wanted,
     )
 
 
-def _declaration(role: str, node: Any) -> _core.OnnxTensorDeclaration:
+def _declaration(role: str, node: Any, way_out: str) -> _core.OnnxTensorDeclaration:
     name = _DTYPES.get(node.type)
     if name is None:
         raise ModelError(
             f"{role} {node.name!r} is a {node.type}, and only tensors of numbers and booleans can "
-            "be batched: re-export the model with that part left out, and run it before or after"
+            f"be batched: {way_out}"
         )
     dtype: Any = name
     if name == "bfloat16":

@@ -147,7 +147,7 @@ class Submitter(ABC):
         (self._runtime or self._start(None)).core.max_queue_delay = seconds
 
     def stats(self) -> Stats:
-        """What has been done so far: a snapshot. Takes no lock, and may be called often."""
+        """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""
         runtime = self._runtime or self._start(None)
         return Stats._of(
             runtime.core.stats(),

@@ -119,7 +119,7 @@ def test_real_models_in_company(real: RealCase, execution: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
-    stats = check(
+    check(
         real.model.path,
         real.requests,
         real.tolerance,
