@@ -62,7 +62,6 @@ using LogFunction = void (*)(void* context, LogLevel level, const char* category
      std::size_t input_count, const char* const* output_names, std::size_t output_count,           \
      Value** outputs) noexcept)                                                                    \
   X(10, CreateSessionOptions, Status*, (SessionOptions**) noexcept)                                \
-  X(17, DisableMemPattern, Status*, (SessionOptions*) noexcept)                                    \
   X(22, SetSessionLogSeverityLevel, Status*, (SessionOptions*, int level) noexcept)                \
   X(23, SetSessionGraphOptimizationLevel, Status*, (SessionOptions*, OptimizationLevel) noexcept)  \
   X(24, SetIntraOpNumThreads, Status*, (SessionOptions*, int threads) noexcept)                    \

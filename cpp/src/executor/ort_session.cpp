@@ -33,9 +33,6 @@ ort::Handle<ort::SessionOptions> make_session_options(const ort::Api& api,
   const int threads = static_cast<int>(options.intra_op_threads);
   ort::check(api, api.SetIntraOpNumThreads(raw, threads), kDoing);
   ort::check(api, api.SetInterOpNumThreads(raw, 1), kDoing);
-  // A memory pattern is kept per input shape: with a batch of any size they cost more than they
-  // save.
-  ort::check(api, api.DisableMemPattern(raw), kDoing);
   constexpr const char* kSpinning = "session.intra_op.allow_spinning";
   if (threads > 1 && !has_entry(options, kSpinning)) {
     // Threads that spin between runs burn a core at a hundred runs a second.
