@@ -49,7 +49,7 @@ void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOption
                      "if rows are known to be independent, verify=False skips the check.";
   } else if (!std::isfinite(probe.difference)) {
     report.warning = std::string("The answer for a row depends on its neighbours: its shape changes in company, ") +
-                     "or it is zero or not a number only alone. " + kWhatToDo + "there is no tolerance for this.";
+                     "or it is zero or not a number only alone. " + kWhatToDo + "only row_tolerance=inf merges them.";
   } else {
     report.warning = "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
                      " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
