@@ -37,8 +37,9 @@ py::object bfloat16_dtype() {
   try {
     return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
   } catch (py::error_already_set&) {
-    raise(ErrorCode::model, "the model has tensors of type bfloat16, which NumPy lacks: "
-                            "pip install ml_dtypes");
+    raise(ErrorCode::model,
+          "the model has tensors of type bfloat16, which NumPy lacks: "
+          "pip install ml_dtypes");
   }
 }
 
@@ -47,10 +48,10 @@ py::handle known_dtype(DataType type) {
   static std::vector<PyObject*> dtypes(64, nullptr);  // guarded by the GIL; kept for good
   PyObject*& slot = dtypes[static_cast<std::size_t>(type)];
   if (slot == nullptr) {
-    py::object made = type == DataType::bfloat16
-                          ? bfloat16_dtype()
-                          : py::object(py::dtype(type == DataType::boolean ? "bool"
-                                                                           : name_of(type)));
+    py::object made =
+        type == DataType::bfloat16
+            ? bfloat16_dtype()
+            : py::object(py::dtype(type == DataType::boolean ? "bool" : name_of(type)));
     if (slot == nullptr) slot = made.release().ptr();
   }
   return slot;
@@ -67,9 +68,7 @@ std::optional<DataType> data_type_of(const py::dtype& dtype) {
   return std::nullopt;
 }
 
-py::dtype dtype_of(DataType type) {
-  return py::reinterpret_borrow<py::dtype>(known_dtype(type));
-}
+py::dtype dtype_of(DataType type) { return py::reinterpret_borrow<py::dtype>(known_dtype(type)); }
 
 std::string name_of(const py::dtype& dtype) { return py::str(dtype.attr("name")); }
 

@@ -14,9 +14,9 @@ namespace {
 /// A port whose contexts are Python objects: for a thread that calls callbacks.
 class ObjectPort {
  public:
-  ObjectPort() : port_(std::make_unique<Port>([](void* context) noexcept {
-      Py_DECREF(static_cast<PyObject*>(context));
-    })) {}
+  ObjectPort()
+      : port_(std::make_unique<Port>(
+            [](void* context) noexcept { Py_DECREF(static_cast<PyObject*>(context)); })) {}
   ObjectPort(const ObjectPort&) = delete;
   ObjectPort& operator=(const ObjectPort&) = delete;
   ~ObjectPort() { Port::retire(std::move(port_)); }

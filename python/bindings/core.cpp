@@ -28,7 +28,8 @@ std::optional<Clock::time_point> deadline_after(std::optional<std::chrono::nanos
 }  // namespace
 
 Core::Core(const ModelSpec& spec)
-    : signature_(std::make_shared<const Signature>(spec)), fork_generation_(python::fork_generation()) {}
+    : signature_(std::make_shared<const Signature>(spec)),
+      fork_generation_(python::fork_generation()) {}
 
 std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOptions options,
                                  py::object examples) {
@@ -103,8 +104,7 @@ std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
     if (ticket->code() != ErrorCode::none) raise(ticket->failure());
     return ticket;
   }
-  const auto ticket =
-      std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
+  const auto ticket = std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
   if (ticket->accepted() && !wait_until(*ticket, deadline)) ticket->expire();
   if (ticket->code() != ErrorCode::none) raise(ticket->failure());
   return ticket;
@@ -115,8 +115,8 @@ std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {
   refuse_in_child();
   if (on_full == OnFull::wait) refuse_inside_own_run();
   const Feeds views = converted(feeds);
-  auto ticket = std::make_shared<Ticket>(
-      start_when_there_is_space(views, {on_full, std::nullopt}, false));
+  auto ticket =
+      std::make_shared<Ticket>(start_when_there_is_space(views, {on_full, std::nullopt}, false));
   if (!ticket->accepted()) raise(ticket->failure());
   return ticket;
 }

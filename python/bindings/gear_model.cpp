@@ -61,8 +61,9 @@ class BoundGearModel {
    public:
     explicit Turn(BoundGearModel& model) : busy_(model.busy_) {
       if (python::fork_generation() != model.fork_generation_) {
-        raise(ErrorCode::closed, "the model was loaded before this process was forked: load after "
-                                 "fork");
+        raise(ErrorCode::closed,
+              "the model was loaded before this process was forked: load after "
+              "fork");
       }
       if (busy_) {
         raise(ErrorCode::invalid_argument,
@@ -91,12 +92,10 @@ void register_gear_model(py::module_& module) {
   py::class_<BoundGearModel>(module, "GearModel", "The gear calls themselves, without batching.")
       .def(py::init<std::unique_ptr<Executor>, std::vector<std::size_t>>(), py::arg("executor"),
            py::arg("gears"))
-      .def("set_dynamic_batch_size", &BoundGearModel::set_dynamic_batch_size,
-           py::arg("batch_size"))
+      .def("set_dynamic_batch_size", &BoundGearModel::set_dynamic_batch_size, py::arg("batch_size"))
       .def_property_readonly("dynamic_batch_size", &BoundGearModel::dynamic_batch_size)
       .def("execute", &BoundGearModel::execute, py::arg("feeds"))
-      .def_property_readonly("spec",
-                             [](const BoundGearModel& self) { return self.model().spec(); })
+      .def_property_readonly("spec", [](const BoundGearModel& self) { return self.model().spec(); })
       .def_property_readonly("gears",
                              [](const BoundGearModel& self) { return self.model().gears(); })
       .def("memory_plan", [](const BoundGearModel& self) { return self.model().memory_plan(); });

@@ -24,8 +24,7 @@ py::object call(py::handle object, const Name& method) {
 }
 
 void call(py::handle object, const Name& method, const py::object& argument) {
-  PyObject* const answer =
-      PyObject_CallMethodOneArg(object.ptr(), method.ptr(), argument.ptr());
+  PyObject* const answer = PyObject_CallMethodOneArg(object.ptr(), method.ptr(), argument.ptr());
   if (answer == nullptr) throw py::error_already_set();
   Py_DECREF(answer);
 }

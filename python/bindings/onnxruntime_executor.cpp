@@ -58,9 +58,8 @@ void register_description(py::module_& module) {
       .def(py::init(&declaration_of), py::arg("name"), py::arg("dtype"), py::arg("shape"),
            py::arg("dimension_names"), "shape: -1 where a dimension is free.")
       .def_readonly("name", &OnnxTensorDeclaration::name)
-      .def_property_readonly("dtype", [](const OnnxTensorDeclaration& tensor) {
-        return name_of(tensor.dtype);
-      })
+      .def_property_readonly(
+          "dtype", [](const OnnxTensorDeclaration& tensor) { return name_of(tensor.dtype); })
       .def_readonly("shape", &OnnxTensorDeclaration::shape)
       .def_readonly("dimension_names", &OnnxTensorDeclaration::dimension_names);
   py::class_<OnnxModelMetadata>(module, "OnnxModelMetadata")
@@ -98,7 +97,8 @@ void register_onnxruntime_executor(py::module_& module) {
       },
       py::arg("model"), py::kw_only(), py::arg("library_path"), py::arg("intra_op_threads"),
       py::arg("dimensions"), py::arg("input_dimensions"), py::arg("shared_inputs"),
-      py::arg("wanted_outputs"), py::arg("session_config"), "Loads a model from a path (str) or from bytes.");
+      py::arg("wanted_outputs"), py::arg("session_config"),
+      "Loads a model from a path (str) or from bytes.");
   module.def(
       "onnx_description",
       [](const Executor& executor) -> std::optional<OnnxModelDescription> {
@@ -113,9 +113,10 @@ void register_onnxruntime_executor(py::module_& module) {
          const std::vector<OnnxTensorDeclaration>& outputs, Dimensions dimensions,
          const InputDimensions& input_dimensions, std::map<std::string, bool> shared_inputs,
          std::vector<std::string> wanted_outputs) {
-        OnnxBatching batching = onnx_batching(
-            inputs, outputs, options_of(std::move(dimensions), input_dimensions,
-                                        std::move(shared_inputs), std::move(wanted_outputs)));
+        OnnxBatching batching =
+            onnx_batching(inputs, outputs,
+                          options_of(std::move(dimensions), input_dimensions,
+                                     std::move(shared_inputs), std::move(wanted_outputs)));
         return std::pair(std::move(batching.spec), std::move(batching.overrides));
       },
       py::arg("inputs"), py::arg("outputs"), py::kw_only(), py::arg("dimensions"),

@@ -29,9 +29,8 @@ class Results {
  private:
   const py::object& owner() {
     if (!owner_) {
-      owner_ = py::capsule(new std::shared_ptr<Ticket>(ticket_), [](void* kept) {
-        delete static_cast<std::shared_ptr<Ticket>*>(kept);
-      });
+      owner_ = py::capsule(new std::shared_ptr<Ticket>(ticket_),
+                           [](void* kept) { delete static_cast<std::shared_ptr<Ticket>*>(kept); });
     }
     return owner_;
   }

@@ -19,9 +19,9 @@ void register_synthetic_executor(py::module_& module) {
         options.runs_on_callers = runs_on_callers;
         return make_synthetic_executor(std::move(options));
       },
-      py::kw_only(), py::arg("row_elements") = 16, py::arg("fixed") = 0.0,
-      py::arg("per_row") = 0.0, py::arg("fixed_batch") = 0,
-      py::arg("poison") = __builtin_nanf(""), py::arg("runs_on_callers") = true,
+      py::kw_only(), py::arg("row_elements") = 16, py::arg("fixed") = 0.0, py::arg("per_row") = 0.0,
+      py::arg("fixed_batch") = 0, py::arg("poison") = __builtin_nanf(""),
+      py::arg("runs_on_callers") = true,
       "y = 2 x + 1 over float32 rows, after a busy time of fixed + per_row * rows seconds.");
 }
 

@@ -18,8 +18,8 @@ void register_tensor(py::module_& module) {
                        const std::vector<std::int64_t>& row_shape, bool shared) {
              const auto type = data_type_of(dtype);
              if (!type) {
-               raise(ErrorCode::model, "'" + name + "': expected a number type, got " +
-                                           python::name_of(dtype));
+               raise(ErrorCode::model,
+                     "'" + name + "': expected a number type, got " + python::name_of(dtype));
              }
              return TensorSpec{std::move(name), *type, Shape(row_shape), shared};
            }),

@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "exceptions.hpp"
 #include "bound_ticket.hpp"
+#include "exceptions.hpp"
 #include "register.hpp"
 #include "waiting.hpp"
 
@@ -55,8 +55,9 @@ void register_ticket(py::module_& module) {
            })
       .def("wait", &BoundTicket::wait, py::arg("timeout"),
            "Waits without the GIL, for at most timeout seconds; says whether the request is done.")
-      .def("cancel", [](BoundTicket& self) { return self.ticket()->cancel(); },
-           "True if this call ended the request.")
+      .def(
+          "cancel", [](BoundTicket& self) { return self.ticket()->cancel(); },
+          "True if this call ended the request.")
       .def("result", &BoundTicket::result,
            "Outputs by name of a request that is done, or raises why it failed.")
       .def("exception", &BoundTicket::exception,

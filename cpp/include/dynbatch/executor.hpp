@@ -24,7 +24,7 @@ namespace dynbatch {
 struct PreparedMemory {
   std::vector<std::vector<std::byte*>> input_slots;   // [slot][input]
   std::vector<std::vector<std::byte*>> output_slots;  // [slot][output]
-  std::vector<std::size_t> batch_sizes;  // the sizes that will be run most, rising
+  std::vector<std::size_t> batch_sizes;               // the sizes that will be run most, rising
 };
 
 /// One batch to run. Inputs are contiguous and start at row 0 of the batch.
@@ -32,9 +32,9 @@ struct Batch {
   /// Marks memory that is not in PreparedMemory.
   static constexpr std::uint32_t kNoSlot = 0xffffffff;
 
-  std::size_t rows = 0;                       // what the model must be run with, filled rows included
-  std::span<const std::byte* const> inputs;   // in the order of ModelSpec::inputs
-  std::span<std::byte* const> outputs;        // null where the executor must bring the memory
+  std::size_t rows = 0;  // what the model must be run with, filled rows included
+  std::span<const std::byte* const> inputs;  // in the order of ModelSpec::inputs
+  std::span<std::byte* const> outputs;       // null where the executor must bring the memory
   std::uint32_t input_slot = kNoSlot;
   std::uint32_t output_slot = kNoSlot;
 };

@@ -34,7 +34,7 @@ struct Stats {
   std::uint64_t padded_rows = 0;  // rows added to fill a gear
   std::uint64_t batches = 0;      // runs of the executor, reruns included
   std::uint64_t failed_runs = 0;
-  std::uint64_t reruns = 0;       // runs made to find the guilty request of a failed batch
+  std::uint64_t reruns = 0;  // runs made to find the guilty request of a failed batch
   std::vector<std::uint64_t> batches_by_size;  // [n]: batches of n rows, filling not counted
 
   // Why batches were closed; each first run of a batch has one reason.

@@ -41,8 +41,12 @@ class Shape {
   static constexpr std::size_t kMaxRank = 8;  // includes the batch axis; deeper tensors are refused
 
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> dims) { for (const std::int64_t d : dims) push_back(d); }
-  explicit Shape(std::span<const std::int64_t> dims) { for (const std::int64_t d : dims) push_back(d); }
+  Shape(std::initializer_list<std::int64_t> dims) {
+    for (const std::int64_t d : dims) push_back(d);
+  }
+  explicit Shape(std::span<const std::int64_t> dims) {
+    for (const std::int64_t d : dims) push_back(d);
+  }
 
   /// Appends a dimension; one beyond kMaxRank makes the shape invalid, which submit() refuses.
   void push_back(std::int64_t dim) noexcept {

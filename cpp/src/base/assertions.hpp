@@ -11,8 +11,9 @@ namespace dynbatch {
 
 }  // namespace dynbatch
 
-#define DYNBATCH_ASSERT(condition) \
-  ((condition) ? static_cast<void>(0) : ::dynbatch::assertion_failed(#condition, __FILE__, __LINE__))
+#define DYNBATCH_ASSERT(condition)    \
+  ((condition) ? static_cast<void>(0) \
+               : ::dynbatch::assertion_failed(#condition, __FILE__, __LINE__))
 #ifdef NDEBUG
 #define DYNBATCH_DEBUG_ASSERT(condition) static_cast<void>(0)
 #else

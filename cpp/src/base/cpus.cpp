@@ -27,7 +27,8 @@ std::size_t affinity_cpus() noexcept {
 std::size_t quota_cpus() noexcept {
   char quota[32] = "";
   double period = 0.0;
-  if (const std::unique_ptr<std::FILE, CloseFile> file{std::fopen("/sys/fs/cgroup/cpu.max", "re")}) {
+  if (const std::unique_ptr<std::FILE, CloseFile> file{
+          std::fopen("/sys/fs/cgroup/cpu.max", "re")}) {
     if (std::fscanf(file.get(), "%31s %lf", quota, &period) != 2) return 0;
   } else {
     const std::unique_ptr<std::FILE, CloseFile> quota_file{

@@ -14,7 +14,8 @@ namespace {
 static_assert(sizeof(StdPlatform::Word) == sizeof(std::uint32_t));
 static_assert(StdPlatform::Word::is_always_lock_free);
 
-void futex_wait(const StdPlatform::Word& word, std::uint32_t expected, const timespec* until) noexcept {
+void futex_wait(const StdPlatform::Word& word, std::uint32_t expected,
+                const timespec* until) noexcept {
   // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which steady_clock is.
   syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, until, nullptr,
           FUTEX_BITSET_MATCH_ANY);

@@ -46,8 +46,8 @@ std::optional<std::size_t> check_inputs(const ModelSpec& spec, std::span<const I
       return std::nullopt;
     }
     if (!shape_fits(expected, input.shape)) {
-      failure = invalid("input '" + expected.name + "': expected shape " + expected_shape(expected) +
-                        ", got " + to_string(input.shape));
+      failure = invalid("input '" + expected.name + "': expected shape " +
+                        expected_shape(expected) + ", got " + to_string(input.shape));
       return std::nullopt;
     }
     const bool empty = expected.row_bytes() == 0 || (!expected.shared && input.shape[0] == 0);
@@ -60,9 +60,9 @@ std::optional<std::size_t> check_inputs(const ModelSpec& spec, std::span<const I
       first = &input;
       first_spec = &expected;
     } else if (input.shape[0] != first->shape[0]) {
-      failure = invalid("input '" + expected.name + "': expected " + std::to_string(first->shape[0]) +
-                        " rows as in input '" + first_spec->name + "', got " +
-                        std::to_string(input.shape[0]));
+      failure = invalid("input '" + expected.name + "': expected " +
+                        std::to_string(first->shape[0]) + " rows as in input '" + first_spec->name +
+                        "', got " + std::to_string(input.shape[0]));
       return std::nullopt;
     }
   }

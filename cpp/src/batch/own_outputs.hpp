@@ -17,8 +17,8 @@ namespace dynbatch {
 
 /// Where output `index` of the rows in a block lies, and the shape of one row.
 template <class P>
-inline const std::byte* output_rows(const OutputBlock<P>& block, const ModelSpec& spec, std::size_t index,
-                                    Shape& row_shape) noexcept {
+inline const std::byte* output_rows(const OutputBlock<P>& block, const ModelSpec& spec,
+                                    std::size_t index, Shape& row_shape) noexcept {
   const AdoptedOutput& adopted = block.adopted[index];
   if (adopted.release == nullptr) {
     row_shape = spec.outputs[index].row_shape;
@@ -38,7 +38,8 @@ inline std::size_t bytes_of_row(const Shape& row_shape, DataType dtype) noexcept
 /// memory, which is made if there is none. A failure: the parts of the request do not fit together, or
 /// there is no memory.
 template <class P>
-Failure copy_out(Request<P>& request, const Part<P>& part, std::uint32_t row, const OutputBlock<P>& block) {
+Failure copy_out(Request<P>& request, const Part<P>& part, std::uint32_t row,
+                 const OutputBlock<P>& block) {
   RequestLedger<P>& ledger = *request.ledger;
   const ModelSpec& spec = ledger.spec;
   OwnOutputs<P>& own = *request.own_outputs;

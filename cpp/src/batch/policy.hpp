@@ -13,19 +13,19 @@ enum class CloseReason : std::uint8_t { full, idle, delay, space, drain };
 
 /// What waits in one block, and what the runtime knows. A free permit is taken for granted.
 struct Waiting {
-  bool full = false;           // no room for another row
-  bool sealed = false;         // was due before, but a row was missing
-  bool complete = true;        // all rows are there; if not, its last publisher looks again
-  Nanoseconds first_at = 0;    // when its first row came; 0: no clock was read, so it waits no longer
-  Nanoseconds max_delay = 0;   // how long a first row may wait for company
-  bool space_wanted = false;   // a caller waits for room
-  bool draining = false;       // the batcher is being closed
+  bool full = false;         // no room for another row
+  bool sealed = false;       // was due before, but a row was missing
+  bool complete = true;      // all rows are there; if not, its last publisher looks again
+  Nanoseconds first_at = 0;  // when its first row came; 0: no clock was read, so it waits no longer
+  Nanoseconds max_delay = 0;  // how long a first row may wait for company
+  bool space_wanted = false;  // a caller waits for room
+  bool draining = false;      // the batcher is being closed
 };
 
 struct Decision {
   bool run = false;
   CloseReason reason = CloseReason::idle;  // of a batch that is to run
-  Nanoseconds due = kNever;  // when to look again if not
+  Nanoseconds due = kNever;                // when to look again if not
 };
 
 constexpr Decision decide(const Waiting& waiting, Nanoseconds now) noexcept {

@@ -38,9 +38,9 @@ struct OwnOutputs {
     std::size_t row_bytes = 0;
     Shape row_shape;
   };
-  std::vector<Tensor> tensors;    // empty until the first part is there
-  std::size_t unread_bytes = 0;   // what statistics count until the request is freed
-  typename P::Mutex mutex;        // while parts of one request end on several threads
+  std::vector<Tensor> tensors;   // empty until the first part is there
+  std::size_t unread_bytes = 0;  // what statistics count until the request is freed
+  typename P::Mutex mutex;       // while parts of one request end on several threads
 };
 
 template <class P>
@@ -58,15 +58,15 @@ struct alignas(kCacheLine) Request : detail::RequestBase, PortEntry {
   RequestLedger<P>* ledger = nullptr;
   std::uint32_t index = 0;  // in the ledger's pool
   std::uint32_t rows = 0;
-  OutputBlock<P>* outputs = nullptr;  // a hold on it, if the result lies in a lent block
-  std::uint32_t first_row = 0;        // ... from this row on
+  OutputBlock<P>* outputs = nullptr;           // a hold on it, if the result lies in a lent block
+  std::uint32_t first_row = 0;                 // ... from this row on
   std::unique_ptr<OwnOutputs<P>> own_outputs;  // kept when the request is recycled
-  bool is_cut = false;                // its parts are joined in own_outputs
+  bool is_cut = false;                         // its parts are joined in own_outputs
   typename SharedInputs<P>::Entry* shared = nullptr;
   Nanoseconds submitted_at = 0;  // of sampled requests; 0 otherwise
   CompletionPort::Implementation* port = nullptr;
-  Request* next_to_tell = nullptr;   // used by the thread that ends a batch
-  std::uint32_t state_to_tell = 0;   // ... with the state before the end
+  Request* next_to_tell = nullptr;  // used by the thread that ends a batch
+  std::uint32_t state_to_tell = 0;  // ... with the state before the end
 
   bool is_done() const noexcept {
     // acquire: pairs with RequestLedger::end: publishes the result.

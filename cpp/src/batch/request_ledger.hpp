@@ -46,7 +46,8 @@ struct Tally {
 template <class P>
 class RequestLedger {
  public:
-  RequestLedger(ModelSpec model, std::vector<Shape> row_shapes, BlockLayout outputs, std::size_t output_blocks, std::size_t workers)
+  RequestLedger(ModelSpec model, std::vector<Shape> row_shapes, BlockLayout outputs,
+                std::size_t output_blocks, std::size_t workers)
       : spec(std::move(model)),
         empty_row_shapes(std::move(row_shapes)),
         output_memory(std::move(outputs), output_blocks),
@@ -96,7 +97,9 @@ class RequestLedger {
   std::uint64_t cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
   std::uint64_t timed_out() const noexcept { return timed_out_.load(std::memory_order_relaxed); }
   std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
-  std::uint64_t unread_bytes() const noexcept { return unread_bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t unread_bytes() const noexcept {
+    return unread_bytes_.load(std::memory_order_relaxed);
+  }
 
  private:
   using Counter = typename P::template atomic<std::uint64_t>;
@@ -111,7 +114,7 @@ class RequestLedger {
     thread_local const std::uint32_t mine = threads.fetch_add(1, std::memory_order_relaxed);
     return stripes[mine % kStripes];
   }
-  std::uint64_t sum(Counter Stripe::*member) const noexcept {
+  std::uint64_t sum(Counter Stripe::* member) const noexcept {
     std::uint64_t total = 0;
     for (const Stripe& one : stripes_) total += (one.*member).load(std::memory_order_relaxed);
     return total;
@@ -158,9 +161,9 @@ std::uint32_t RequestLedger<P>::end(Request<P>& request, ErrorCode code, Tally& 
   // relaxed: the exchange below checks it.
   std::uint32_t state = request.state.load(std::memory_order_relaxed);
   // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
-  while ((state & R::kDone) == 0 &&
-         !request.state.compare_exchange_weak(state, state | R::kDone | static_cast<std::uint32_t>(code),
-                                              std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  while ((state & R::kDone) == 0 && !request.state.compare_exchange_weak(
+                                        state, state | R::kDone | static_cast<std::uint32_t>(code),
+                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
   }
   if ((state & R::kDone) == 0) {
     ++tally.ended;

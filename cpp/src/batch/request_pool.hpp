@@ -68,7 +68,9 @@ class RequestPool {
     T value;
     typename P::template atomic<std::uint32_t> next{kEmpty};
   };
-  static std::uint32_t index_of(std::uint64_t head) noexcept { return static_cast<std::uint32_t>(head); }
+  static std::uint32_t index_of(std::uint64_t head) noexcept {
+    return static_cast<std::uint32_t>(head);
+  }
   static std::uint64_t tagged(std::uint64_t old, std::uint32_t index) noexcept {
     return ((old >> 32) + 1) << 32 | index;
   }

@@ -42,7 +42,8 @@ class SharedInputs {
       const auto* const bytes = static_cast<const std::byte*>(inputs[i].data);
       // 64 bytes at least, so that an empty tensor has an address too.
       entry->tensors[i].resize(specs[i].row_bytes() < 64 ? 64 : specs[i].row_bytes());
-      if (specs[i].row_bytes() > 0) std::memcpy(entry->tensors[i].data(), bytes, specs[i].row_bytes());
+      if (specs[i].row_bytes() > 0)
+        std::memcpy(entry->tensors[i].data(), bytes, specs[i].row_bytes());
     }
     entry->references = 1;
     entries_.push_back(std::move(entry));

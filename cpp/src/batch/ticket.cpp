@@ -64,9 +64,10 @@ Failure Ticket::failure() const {
   const Failure* const failure = of(request_).failure.load(std::memory_order_acquire);
   // A request that its caller gave up may have failed as well; what the caller did counts.
   if (failure != nullptr && failure->code == code) return *failure;
-  return {.code = code,
-          .message = code == ErrorCode::timeout ? "timed out before the answer was there" : "cancelled",
-          .cause = nullptr};
+  return {
+      .code = code,
+      .message = code == ErrorCode::timeout ? "timed out before the answer was there" : "cancelled",
+      .cause = nullptr};
 }
 
 void Ticket::get() const {
@@ -95,7 +96,9 @@ OutputView Ticket::output(std::size_t index) const noexcept {
     row_shape = request.ledger->empty_row_shapes[index];  // a request of no rows
   }
   const std::size_t row_bytes = bytes_of_row(row_shape, view.dtype);
-  view.data = data == nullptr ? nullptr : data + (request.outputs != nullptr ? request.first_row * row_bytes : 0);
+  view.data = data == nullptr
+                  ? nullptr
+                  : data + (request.outputs != nullptr ? request.first_row * row_bytes : 0);
   view.size_bytes = row_bytes * request.rows;
   view.shape.push_back(static_cast<std::int64_t>(request.rows));
   for (const std::int64_t dim : row_shape.dims()) view.shape.push_back(dim);

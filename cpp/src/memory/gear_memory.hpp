@@ -26,9 +26,9 @@ struct BlockLayout {
   BlockLayout(const std::vector<TensorSpec>& tensors, std::size_t block_rows);
 
   std::size_t rows = 0;
-  std::size_t block_bytes = 0;           // aligned, so that blocks can stand side by side
-  std::vector<std::size_t> row_bytes;    // per tensor; 0 for those without a place
-  std::vector<std::size_t> offsets;      // per tensor
+  std::size_t block_bytes = 0;         // aligned, so that blocks can stand side by side
+  std::vector<std::size_t> row_bytes;  // per tensor; 0 for those without a place
+  std::vector<std::size_t> offsets;    // per tensor
 
   /// Bytes that a batch of `batch_rows` rows touches.
   std::size_t touched_bytes(std::size_t batch_rows) const noexcept;

@@ -99,8 +99,8 @@ class OutputPool {
   std::vector<Block> blocks_;
   std::size_t lendable_;
   typename P::Mutex mutex_;
-  std::size_t lent_ = 0;       // under mutex_
-  std::vector<Block*> free_;   // under mutex_; capacity for all, so it never allocates
+  std::size_t lent_ = 0;      // under mutex_
+  std::vector<Block*> free_;  // under mutex_; capacity for all, so it never allocates
 };
 
 }  // namespace dynbatch

@@ -42,11 +42,11 @@ class RequestQueue {
 
   /// What the policy sees of a block.
   struct BlockState {
-    std::uint32_t rows = 0;       // claimed
-    bool complete = false;        // all of them are published
-    bool full = false;            // no room for another row
-    bool sealed = false;          // takes no more, full or not
-    Nanoseconds first_at = 0;     // when the first row came; 0 if no clock was read; of complete ones
+    std::uint32_t rows = 0;    // claimed
+    bool complete = false;     // all of them are published
+    bool full = false;         // no room for another row
+    bool sealed = false;       // takes no more, full or not
+    Nanoseconds first_at = 0;  // when the first row came; 0 if no clock was read; of complete ones
   };
 
   /// `exclusive`: each request gets a block of its own, sealed when it is claimed.
@@ -91,7 +91,9 @@ class RequestQueue {
   void unsafe_recycle(std::uint32_t block) noexcept;
 
   /// The parts of a taken block: one entry at the first row of each part.
-  std::span<Part> parts(std::uint32_t block) noexcept { return {blocks_[block].parts.get(), rows(block)}; }
+  std::span<Part> parts(std::uint32_t block) noexcept {
+    return {blocks_[block].parts.get(), rows(block)};
+  }
   std::uint32_t rows(std::uint32_t block) const noexcept;
   BatchKey key(std::uint32_t block) const noexcept { return blocks_[block].key; }
   std::size_t unsafe_free_blocks() const noexcept { return free_count_; }
@@ -137,7 +139,11 @@ class RequestQueue {
 
 template <class P, class Part>
 RequestQueue<P, Part>::RequestQueue(std::uint32_t blocks, std::uint32_t rows, bool exclusive)
-    : rows_(rows), exclusive_(exclusive), blocks_(blocks), last_opened_(blocks - 1), free_count_(blocks) {
+    : rows_(rows),
+      exclusive_(exclusive),
+      blocks_(blocks),
+      last_opened_(blocks - 1),
+      free_count_(blocks) {
   DYNBATCH_ASSERT(blocks > 0 && rows > 0 && rows <= kMaxRows);
   for (Block& block : blocks_) block.parts = std::make_unique<Part[]>(rows);
   order_.reserve(blocks);
@@ -187,7 +193,8 @@ bool RequestQueue<P, Part>::looks_ready() const noexcept {
 }
 
 template <class P, class Part>
-auto RequestQueue<P, Part>::state_of(const Block& block, std::uint64_t word) const noexcept -> BlockState {
+auto RequestQueue<P, Part>::state_of(const Block& block, std::uint64_t word) const noexcept
+    -> BlockState {
   BlockState state{.rows = claimed(word), .complete = published(word) == claimed(word)};
   state.sealed = sealed(word);
   state.full = state.rows == rows_;
@@ -223,8 +230,8 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key) noex
     while (!sealed(word) && claimed(word) < rows_) {
       const std::uint32_t part = std::min(rows, rows_ - claimed(word));
       // acquire: pairs with open_block, as above.
-      if (block.word.compare_exchange_weak(word, word + part * kClaimedOne, std::memory_order_acquire,
-                                           std::memory_order_acquire)) {
+      if (block.word.compare_exchange_weak(word, word + part * kClaimedOne,
+                                           std::memory_order_acquire, std::memory_order_acquire)) {
         return {.block = order_[i], .row = claimed(word), .rows = part};
       }
     }

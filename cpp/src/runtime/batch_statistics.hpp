@@ -14,7 +14,7 @@ namespace dynbatch {
 
 /// One run of the executor.
 struct RunRecord {
-  std::uint32_t rows = 0;         // of requests
+  std::uint32_t rows = 0;  // of requests
   std::uint32_t padded_rows = 0;
   Nanoseconds run_time = 0;
   bool failed = false;
@@ -45,8 +45,9 @@ struct BatchStatistics {
     runs_on_callers += run.on_caller ? 1 : 0;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
-    run_time_average = run_time_average == 0 ? run.run_time
-                                             : run_time_average + (run.run_time - run_time_average) / 8;
+    run_time_average = run_time_average == 0
+                           ? run.run_time
+                           : run_time_average + (run.run_time - run_time_average) / 8;
   }
   void add(CloseReason reason) noexcept { ++closed[static_cast<std::size_t>(reason)]; }
 };

@@ -23,8 +23,10 @@ struct Core {
   std::unique_ptr<Runtime<StdPlatform>> runtime;
 };
 
-std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor, const BatchingOptions& options) {
-  if (executor == nullptr) throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
+std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
+                                const BatchingOptions& options) {
+  if (executor == nullptr)
+    throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
   auto core = std::make_shared<Core>();
   core->executor = std::move(executor);
   const ModelSpec& spec = core->executor->spec();
@@ -70,9 +72,11 @@ class Batcher::Implementation {
   /// Refuses a blocking call from inside a run, which would wait for itself.
   bool refuses_reentry(Failure& refusal) const {
     if (!runtime().runs_on_this_thread()) return false;
-    refusal = {.code = ErrorCode::invalid_input,
-               .message = "a blocking call from inside a run of the same model would wait for itself; use submit",
-               .cause = nullptr};
+    refusal = {
+        .code = ErrorCode::invalid_input,
+        .message =
+            "a blocking call from inside a run of the same model would wait for itself; use submit",
+        .cause = nullptr};
     runtime().ledger().refuse();
     return true;
   }
@@ -95,8 +99,10 @@ class Batcher::Implementation {
     const bool inside_a_run = runtime().runs_on_this_thread();
     runtime().close(false);
     for (std::thread& thread : threads_) {
-      if (inside_a_run || thread.get_id() == std::this_thread::get_id()) thread.detach();
-      else thread.join();
+      if (inside_a_run || thread.get_id() == std::this_thread::get_id())
+        thread.detach();
+      else
+        thread.join();
     }
     threads_.clear();
   }
@@ -114,7 +120,8 @@ Batcher::~Batcher() = default;
 Ticket Batcher::submit(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
   Runtime<StdPlatform>& runtime = implementation_->runtime();
   SubmitOptions how = options;
-  if (runtime.runs_on_this_thread()) how.on_full = OnFull::raise;  // a run must not wait for its own end
+  if (runtime.runs_on_this_thread())
+    how.on_full = OnFull::raise;  // a run must not wait for its own end
   Failure refusal;
   if (auto* const request = runtime.submit(inputs, how, false, refusal)) return Ticket(request);
   return Ticket(std::move(refusal));
@@ -131,7 +138,8 @@ Ticket Batcher::start(std::span<const InputView> inputs, const SubmitOptions& op
 }
 
 Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& options) noexcept {
-  const Nanoseconds deadline = options.timeout ? after(StdPlatform::now(), options.timeout->count()) : kNever;
+  const Nanoseconds deadline =
+      options.timeout ? after(StdPlatform::now(), options.timeout->count()) : kNever;
   Ticket ticket = start(inputs, options);
   if (!options.timeout) {
     ticket.wait();
@@ -142,12 +150,14 @@ Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& op
 }
 
 void Batcher::notify_space(CompletionPort& port, void* context, std::size_t rows) noexcept {
-  implementation_->runtime().notify_space(port.implementation(), context,
-                                          static_cast<std::uint32_t>(std::min<std::size_t>(rows, UINT32_MAX)));
+  implementation_->runtime().notify_space(
+      port.implementation(), context,
+      static_cast<std::uint32_t>(std::min<std::size_t>(rows, UINT32_MAX)));
 }
 
 void Batcher::work() noexcept {
-  const std::shared_ptr<Core> core = implementation_->core();  // the batcher may go while this works
+  const std::shared_ptr<Core> core =
+      implementation_->core();  // the batcher may go while this works
   core->runtime->work();
 }
 
@@ -157,7 +167,9 @@ void Batcher::wait_for_workers() noexcept {
 
 void Batcher::close(bool drain) noexcept { implementation_->runtime().close(drain); }
 bool Batcher::closed() const noexcept { return implementation_->runtime().closed(); }
-const ModelSpec& Batcher::spec() const noexcept { return implementation_->core()->executor->spec(); }
+const ModelSpec& Batcher::spec() const noexcept {
+  return implementation_->core()->executor->spec();
+}
 const GearTable& Batcher::gears() const noexcept { return implementation_->warm_up().table; }
 const LoadReport& Batcher::report() const noexcept { return implementation_->warm_up().report; }
 
@@ -177,7 +189,8 @@ MemoryPlan Batcher::memory_plan() const {
   plan.output_block_bytes = outputs.layout().block_bytes;
   plan.total_bytes = inputs.total_bytes() + outputs.total_bytes();
   const std::size_t waiting_blocks = inputs.count() - runtime.setup().workers;
-  plan.queue_capacity = waiting_blocks * (runtime.setup().exclusive ? 1 : runtime.setup().block_rows);
+  plan.queue_capacity =
+      waiting_blocks * (runtime.setup().exclusive ? 1 : runtime.setup().block_rows);
   return plan;
 }
 

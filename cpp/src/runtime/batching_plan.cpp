@@ -21,17 +21,21 @@ constexpr std::size_t kLendableBytes = std::size_t{64} << 20;
 constexpr Nanoseconds kLongestLinger = 20'000;
 constexpr std::size_t kMaxWorkers = 1024;
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::invalid_argument, message); }
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
 
 std::string list(const std::vector<std::size_t>& values) {
   std::string text = "[";
-  for (const std::size_t value : values) text += (text.size() > 1 ? ", " : "") + std::to_string(value);
+  for (const std::size_t value : values)
+    text += (text.size() > 1 ? ", " : "") + std::to_string(value);
   return text + "]";
 }
 
 void check_batch_size(const char* name, std::size_t value) {
   if (value == 0 || value > kMaxRows) {
-    refuse(std::string(name) + ": expected 1 to " + std::to_string(kMaxRows) + ", got " + std::to_string(value));
+    refuse(std::string(name) + ": expected 1 to " + std::to_string(kMaxRows) + ", got " +
+           std::to_string(value));
   }
 }
 
@@ -46,13 +50,15 @@ std::vector<std::size_t> powers_of_two_up_to(std::size_t largest) {
 
 void check_gears(const std::vector<std::size_t>& gears) {
   if (gears.empty() || gears.size() > kMaxGears) {
-    refuse("gears: expected 1 to " + std::to_string(kMaxGears) + " sizes, got " + std::to_string(gears.size()));
+    refuse("gears: expected 1 to " + std::to_string(kMaxGears) + " sizes, got " +
+           std::to_string(gears.size()));
   }
   for (const std::size_t gear : gears) check_batch_size("gears", gear);
   std::vector<std::size_t> sorted = gears;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice != sorted.end()) refuse("gears: " + std::to_string(*twice) + " is given twice in " + list(gears));
+  if (twice != sorted.end())
+    refuse("gears: " + std::to_string(*twice) + " is given twice in " + list(gears));
 }
 
 void check_delay(std::chrono::nanoseconds delay) {
@@ -70,24 +76,28 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
   check_delay(options.max_queue_delay);
   plan.workers = options.workers.value_or(usable_cpus());
   if (plan.workers == 0 || plan.workers > kMaxWorkers) {
-    refuse("workers: expected 1 to " + std::to_string(kMaxWorkers) + ", got " + std::to_string(plan.workers));
+    refuse("workers: expected 1 to " + std::to_string(kMaxWorkers) + ", got " +
+           std::to_string(plan.workers));
   }
   if (options.row_tolerance && !(*options.row_tolerance >= 0.0)) {
-    refuse("row_tolerance: expected a number of at least 0, got " + std::to_string(*options.row_tolerance));
+    refuse("row_tolerance: expected a number of at least 0, got " +
+           std::to_string(*options.row_tolerance));
   }
   if (spec.fixed_batch > 0) {
     const std::vector<std::size_t> only{spec.fixed_batch};
     if (!options.gears.empty() && options.gears != only) {
-      refuse("gears: the model was exported with a fixed batch of " + std::to_string(spec.fixed_batch) +
-             ", so expected " + list(only) + ", got " + list(options.gears));
+      refuse("gears: the model was exported with a fixed batch of " +
+             std::to_string(spec.fixed_batch) + ", so expected " + list(only) + ", got " +
+             list(options.gears));
     }
     if (options.max_batch_size && *options.max_batch_size != spec.fixed_batch) {
-      refuse("max_batch_size: the model was exported with a fixed batch of " + std::to_string(spec.fixed_batch) +
-             ", got " + std::to_string(*options.max_batch_size));
+      refuse("max_batch_size: the model was exported with a fixed batch of " +
+             std::to_string(spec.fixed_batch) + ", got " + std::to_string(*options.max_batch_size));
     }
     if (options.fill == Fill::no) {
-      refuse("fill: expected true or automatic, since the model was exported with a fixed batch of " +
-             std::to_string(spec.fixed_batch) + "; got false");
+      refuse(
+          "fill: expected true or automatic, since the model was exported with a fixed batch of " +
+          std::to_string(spec.fixed_batch) + "; got false");
     }
     check_batch_size("fixed batch", spec.fixed_batch);
     plan.gears = only;
@@ -130,8 +140,8 @@ std::size_t bytes_of(const std::vector<TensorSpec>& tensors, std::size_t rows) n
   return bytes;
 }
 
-RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, const BatchingPlan& plan,
-                         const GearTable& table, bool merges) {
+RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
+                         const BatchingPlan& plan, const GearTable& table, bool merges) {
   RuntimeSetup setup;
   setup.workers = plan.workers;
   setup.exclusive = !merges;
@@ -156,21 +166,24 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
     const std::size_t waiting = (*options.queue_capacity - 1) / rows + 1;  // rounded up
     // Far above the limit, which is checked below, so that nothing wraps around.
     blocks = std::max(least, std::min(waiting, 2 * kMaxBlocks) + plan.workers);
-    const std::size_t bytes = options.queue_bytes.value_or(std::max(kDefaultQueueBytes, least * input_block));
+    const std::size_t bytes =
+        options.queue_bytes.value_or(std::max(kDefaultQueueBytes, least * input_block));
     if (blocks <= kMaxBlocks && blocks * input_block > bytes) {
       refuse("queue_capacity=" + std::to_string(*options.queue_capacity) + " rows and " +
-             std::to_string(plan.workers) + " batches that run need " + std::to_string(blocks * input_block) +
-             " bytes, above queue_bytes=" + std::to_string(bytes) + "; raise queue_bytes or lower " +
-             "queue_capacity");
+             std::to_string(plan.workers) + " batches that run need " +
+             std::to_string(blocks * input_block) + " bytes, above queue_bytes=" +
+             std::to_string(bytes) + "; raise queue_bytes or lower " + "queue_capacity");
     }
   } else {
     const std::size_t bytes = options.queue_bytes.value_or(kDefaultQueueBytes);
     if (options.queue_bytes && least * input_block > bytes) {
-      refuse("queue_bytes=" + std::to_string(bytes) + " is too little for batches of max_batch_size=" +
-             std::to_string(setup.block_rows) + " rows: expected at least " + std::to_string(least * input_block) +
-             " bytes for the " + std::to_string(plan.workers) + " that run and one that waits");
+      refuse("queue_bytes=" + std::to_string(bytes) +
+             " is too little for batches of max_batch_size=" + std::to_string(setup.block_rows) +
+             " rows: expected at least " + std::to_string(least * input_block) + " bytes for the " +
+             std::to_string(plan.workers) + " that run and one that waits");
     }
-    blocks = std::max(least, std::min(bytes / input_block, kDefaultQueueRows / rows + plan.workers));
+    blocks =
+        std::max(least, std::min(bytes / input_block, kDefaultQueueRows / rows + plan.workers));
   }
   if (blocks > kMaxBlocks) {
     if (options.queue_capacity) {
@@ -181,9 +194,11 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, 
     blocks = kMaxBlocks;
   }
   setup.blocks = static_cast<std::uint32_t>(blocks);
-  const std::size_t output_block = std::max<std::size_t>(1, BlockLayout(spec.outputs, memory).block_bytes);
+  const std::size_t output_block =
+      std::max<std::size_t>(1, BlockLayout(spec.outputs, memory).block_bytes);
   setup.output_blocks =
-      plan.workers + std::clamp<std::size_t>(kLendableBytes / output_block, plan.workers, kMostLendable + plan.workers);
+      plan.workers + std::clamp<std::size_t>(kLendableBytes / output_block, plan.workers,
+                                             kMostLendable + plan.workers);
   setup.max_delay = options.max_queue_delay.count();
   setup.longest_linger = usable_cpus() > 1 ? kLongestLinger : 0;
   setup.callers_run = options.caller_runs;

@@ -34,8 +34,8 @@ void check_delay(std::chrono::nanoseconds delay);
 std::size_t measured_cap(const GearTable& table) noexcept;
 
 /// Sizes of the memory for batches of up to `table.cap` rows. Throws as plan_batching does.
-RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options, const BatchingPlan& plan,
-                         const GearTable& table, bool merges);
+RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
+                         const BatchingPlan& plan, const GearTable& table, bool merges);
 
 /// Bytes that one batch of `rows` rows touches, of inputs or of outputs.
 std::size_t bytes_of(const std::vector<TensorSpec>& tensors, std::size_t rows) noexcept;

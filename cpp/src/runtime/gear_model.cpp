@@ -43,9 +43,10 @@ class GearModel::Implementation {
       return;
     }
     std::string known;
-    for (const Gear& gear : table_.gears) known += (known.empty() ? "" : ", ") + std::to_string(gear.batch_size);
-    throw Error(ErrorCode::invalid_argument,
-                "batch_size: expected one of the gears " + known + "; got " + std::to_string(batch_size));
+    for (const Gear& gear : table_.gears)
+      known += (known.empty() ? "" : ", ") + std::to_string(gear.batch_size);
+    throw Error(ErrorCode::invalid_argument, "batch_size: expected one of the gears " + known +
+                                                 "; got " + std::to_string(batch_size));
   }
 
   std::vector<OutputView> execute(std::span<const InputView> inputs) {
@@ -55,7 +56,8 @@ class GearModel::Implementation {
     if (!rows) throw Error(failure.code, failure.message);
     if (*rows != chosen_) {
       throw Error(ErrorCode::invalid_input, "expected " + std::to_string(chosen_) +
-                                                " rows, the chosen gear; got " + std::to_string(*rows));
+                                                " rows, the chosen gear; got " +
+                                                std::to_string(*rows));
     }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : chosen_);
@@ -64,7 +66,8 @@ class GearModel::Implementation {
     failure = trial_.run(chosen_);
     if (failure) throw Error(ErrorCode::execution, failure.message);
     std::vector<OutputView> outputs;
-    for (std::size_t i = 0; i < spec.outputs.size(); ++i) outputs.push_back(trial_.output(i, chosen_));
+    for (std::size_t i = 0; i < spec.outputs.size(); ++i)
+      outputs.push_back(trial_.output(i, chosen_));
     return outputs;
   }
 
@@ -90,12 +93,14 @@ class GearModel::Implementation {
  private:
   static std::unique_ptr<Executor> checked(std::unique_ptr<Executor> executor,
                                            const std::vector<std::size_t>& gears) {
-    if (executor == nullptr) throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
+    if (executor == nullptr)
+      throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
     check_gears(gears);
     const std::size_t fixed = executor->spec().fixed_batch;
     if (fixed > 0 && (gears.size() != 1 || gears.front() != fixed)) {
-      throw Error(ErrorCode::invalid_argument, "gears: the model was exported with a fixed batch of " +
-                                                   std::to_string(fixed) + ", its only gear");
+      throw Error(ErrorCode::invalid_argument,
+                  "gears: the model was exported with a fixed batch of " + std::to_string(fixed) +
+                      ", its only gear");
     }
     return executor;
   }
@@ -110,7 +115,9 @@ GearModel::GearModel(std::unique_ptr<Executor> executor, std::vector<std::size_t
     : implementation_(std::make_unique<Implementation>(std::move(executor), gears)) {}
 GearModel::~GearModel() = default;
 
-void GearModel::set_dynamic_batch_size(std::size_t batch_size) { implementation_->choose(batch_size); }
+void GearModel::set_dynamic_batch_size(std::size_t batch_size) {
+  implementation_->choose(batch_size);
+}
 std::size_t GearModel::dynamic_batch_size() const noexcept { return implementation_->chosen(); }
 std::vector<OutputView> GearModel::execute(std::span<const InputView> inputs) {
   return implementation_->execute(inputs);

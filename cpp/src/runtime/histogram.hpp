@@ -33,7 +33,8 @@ class Histogram {
 
   static std::size_t bucket_of(std::uint64_t value) noexcept {
     if (value < kSteps) return static_cast<std::size_t>(value);
-    const auto octave = static_cast<std::size_t>(std::bit_width(value)) - 5;  // value >> octave in [16, 32)
+    const auto octave =
+        static_cast<std::size_t>(std::bit_width(value)) - 5;  // value >> octave in [16, 32)
     return (octave + 1) * kSteps + static_cast<std::size_t>(value >> octave) - kSteps;
   }
   static std::uint64_t middle_of(std::size_t bucket) noexcept {
@@ -42,7 +43,9 @@ class Histogram {
     const std::uint64_t low = (kSteps + bucket % kSteps) << octave;
     return low + ((std::uint64_t{1} << octave) >> 1);
   }
-  static double seconds(std::uint64_t nanoseconds) noexcept { return static_cast<double>(nanoseconds) * 1e-9; }
+  static double seconds(std::uint64_t nanoseconds) noexcept {
+    return static_cast<double>(nanoseconds) * 1e-9;
+  }
   double at(double fraction) const noexcept {
     if (total_ == 0) return 0.0;
     const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(total_ - 1)) + 1;

@@ -25,8 +25,10 @@ double from_float16(std::uint16_t bits) noexcept {
   const double sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
   const int exponent = (bits >> 10) & 0x1f;
   const double fraction = bits & 0x3ff;
-  if (exponent == 0x1f) return fraction != 0.0 ? std::nan("") : sign * std::numeric_limits<double>::infinity();
-  return sign * (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024.0, exponent - 25));
+  if (exponent == 0x1f)
+    return fraction != 0.0 ? std::nan("") : sign * std::numeric_limits<double>::infinity();
+  return sign *
+         (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024.0, exponent - 25));
 }
 
 double number_at(const std::byte* from, DataType dtype) noexcept {
@@ -74,7 +76,8 @@ RowOutputs row_of(const TrialRun& trial, const ModelSpec& spec, std::size_t row,
   return outputs;
 }
 
-void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpec& spec, ProbeResult& result) {
+void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpec& spec,
+             ProbeResult& result) {
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
     if (!(alone.shapes[i] == together.shapes[i])) {
       result.difference = std::numeric_limits<double>::infinity();
@@ -91,7 +94,8 @@ void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpe
 
 }  // namespace
 
-double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes, DataType dtype) noexcept {
+double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes,
+                          DataType dtype) noexcept {
   const std::size_t size = size_of(dtype);
   double scale = 0.0;
   double difference = 0.0;
@@ -101,13 +105,15 @@ double largest_difference(const std::byte* a, const std::byte* b, std::size_t by
     if (std::isfinite(x)) scale = std::max(scale, std::abs(x));
     if (x == y || (std::isnan(x) && std::isnan(y))) continue;
     const double apart = std::abs(x - y);
-    difference = std::isfinite(apart) ? std::max(difference, apart) : std::numeric_limits<double>::infinity();
+    difference = std::isfinite(apart) ? std::max(difference, apart)
+                                      : std::numeric_limits<double>::infinity();
   }
   if (difference == 0.0) return 0.0;
   return scale > 0.0 ? difference / scale : std::numeric_limits<double>::infinity();
 }
 
-ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec, std::size_t fixed) {
+ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec,
+                       std::size_t fixed) {
   constexpr std::size_t kRows = SampleRows::kSamples;
   ProbeResult result;
   const Nanoseconds end = StdPlatform::now() + kBudget;
@@ -118,7 +124,8 @@ ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSp
       return false;
     }
     const std::size_t rows = fixed > 0 ? fixed : order.size();
-    for (std::size_t row = 0; row < rows; ++row) samples.write_row(trial, row, row < order.size() ? order[row] : 0);
+    for (std::size_t row = 0; row < rows; ++row)
+      samples.write_row(trial, row, row < order.size() ? order[row] : 0);
     const Failure failure = trial.run(rows);
     if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
     if (failure) result.obstacle = failure.message;
@@ -137,7 +144,8 @@ ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSp
   for (const std::vector<std::size_t>& order : orders) {
     if (!run(order)) return result;
     for (std::size_t row = 0; row < order.size(); ++row) {
-      compare(alone[order[row]], row_of(trial, spec, row, fixed > 0 ? fixed : order.size()), spec, result);
+      compare(alone[order[row]], row_of(trial, spec, row, fixed > 0 ? fixed : order.size()), spec,
+              result);
     }
   }
   result.ran = true;

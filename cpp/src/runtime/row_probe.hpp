@@ -13,17 +13,19 @@
 namespace dynbatch {
 
 struct ProbeResult {
-  bool ran = false;             // to its end
+  bool ran = false;  // to its end
   bool bit_equal = true;
-  double difference = 0.0;      // largest |together - alone| / max|alone|; infinite if shapes differ
-  std::string obstacle;         // why it did not run to its end
+  double difference = 0.0;  // largest |together - alone| / max|alone|; infinite if shapes differ
+  std::string obstacle;     // why it did not run to its end
 };
 
 /// At most 5 runs of at most 3 rows; stops after 2 s. `fixed` above 0: all runs have that many rows. Throws
 /// Error(model) if an output does not have one row for each of the batch.
-ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec, std::size_t fixed);
+ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec,
+                       std::size_t fixed);
 
 /// Largest |a - b| / max|a| of two arrays of one type; 0 if both are bit-equal.
-double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes, DataType dtype) noexcept;
+double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes,
+                          DataType dtype) noexcept;
 
 }  // namespace dynbatch

@@ -18,8 +18,8 @@ class CollectedOutputs final : public RunOutputs {
   CollectedOutputs(const ModelSpec& spec, OutputBlock<P>& block, std::size_t rows) noexcept
       : spec_(spec), block_(block), rows_(rows) {}
 
-  void adopt(std::size_t index, const void* data, const Shape& shape, void (*release)(void* context),
-             void* context) noexcept override {
+  void adopt(std::size_t index, const void* data, const Shape& shape,
+             void (*release)(void* context), void* context) noexcept override {
     block_.adopted[index].clear();
     block_.adopted[index] = {.data = static_cast<const std::byte*>(data),
                              .shape = shape,
@@ -40,13 +40,15 @@ class CollectedOutputs final : public RunOutputs {
       }
       if (adopted.shape.rank() == 0 || !adopted.shape.valid() ||
           adopted.shape[0] != static_cast<std::int64_t>(rows_)) {
-        return failure(i, "has shape " + to_string(adopted.shape) + ", expected a leading dimension of " +
-                              std::to_string(rows_));
+        return failure(i, "has shape " + to_string(adopted.shape) +
+                              ", expected a leading dimension of " + std::to_string(rows_));
       }
     }
     return {};
   }
-  const std::vector<std::pair<std::size_t, Failure>>& row_failures() const noexcept { return row_failures_; }
+  const std::vector<std::pair<std::size_t, Failure>>& row_failures() const noexcept {
+    return row_failures_;
+  }
 
  private:
   Failure failure(std::size_t index, const std::string& what) const {

@@ -42,15 +42,15 @@ namespace dynbatch {
 /// What a runtime is made of, all of it settled at load.
 struct RuntimeSetup {
   std::uint32_t blocks = 0;
-  std::uint32_t block_rows = 0;       // rows of the largest batch that is formed
-  bool exclusive = false;             // each request is a batch of its own
-  bool whole_requests = false;        // a request may not be cut
-  std::vector<std::size_t> fill_gears;  // rising; empty: batches run at their own size
+  std::uint32_t block_rows = 0;                  // rows of the largest batch that is formed
+  bool exclusive = false;                        // each request is a batch of its own
+  bool whole_requests = false;                   // a request may not be cut
+  std::vector<std::size_t> fill_gears;           // rising; empty: batches run at their own size
   std::vector<std::vector<std::byte>> fill_row;  // per input: the row that completes a gear
   std::size_t workers = 1;
   std::size_t output_blocks = 2;
   Nanoseconds max_delay = 0;
-  Nanoseconds longest_linger = 0;     // how long an idle worker polls before it gives its permit back
+  Nanoseconds longest_linger = 0;  // how long an idle worker polls before it gives its permit back
   bool callers_run = true;
   std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
 };
@@ -69,7 +69,8 @@ class Runtime {
   /// returns. options.timeout bounds only the wait for room; the caller keeps the deadline.
   Request<P>* submit(std::span<const InputView> inputs, const SubmitOptions& options, bool may_lead,
                      Failure& refusal) noexcept;
-  void notify_space(CompletionPort::Implementation& port, void* context, std::uint32_t rows) noexcept;
+  void notify_space(CompletionPort::Implementation& port, void* context,
+                    std::uint32_t rows) noexcept;
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
@@ -104,10 +105,10 @@ class Runtime {
   static constexpr std::size_t kSamples = 8;
 
   struct Worker {
-    typename P::Word word{0};   // 0: parked; written under the lock
-    bool parked = false;        // stands in idle_
-    bool handed = false;        // woken with a permit
-    Worker* next = nullptr;     // in idle_
+    typename P::Word word{0};  // 0: parked; written under the lock
+    bool parked = false;       // stands in idle_
+    bool handed = false;       // woken with a permit
+    Worker* next = nullptr;    // in idle_
   };
   /// Words whose sleepers are to be woken once the lock is free. Only addresses: what they belong to
   /// may be gone by then, and a stale wake-up is harmless.
@@ -121,10 +122,10 @@ class Runtime {
     }
   };
   struct SpaceWaiter : PortEntry {
-    typename P::Word word{0};   // 0: waits; written under the lock
+    typename P::Word word{0};  // 0: waits; written under the lock
     std::uint32_t rows = 0;
     BatchKey key = nullptr;
-    Claim claim;                // granted, unless closed
+    Claim claim;  // granted, unless closed
     bool closed = false;
     SpaceWaiter* next = nullptr;
     CompletionPort::Implementation* port = nullptr;  // set: only a notice, on the heap
@@ -162,11 +163,12 @@ class Runtime {
   // runtime_submit.hpp
   bool claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
                     bool& look, Failure& refusal) noexcept;
-  bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full, Nanoseconds deadline,
-                     std::vector<Claim>& claims, Failure& refusal);
+  bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
+                     Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal);
   std::string no_room(std::uint32_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
-  void write(const Claim& claim, std::span<const InputView> inputs, std::uint32_t request_row) noexcept;
+  void write(const Claim& claim, std::span<const InputView> inputs,
+             std::uint32_t request_row) noexcept;
   bool publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept;
   void end_at_once(R& request) noexcept;
 
@@ -193,8 +195,10 @@ class Runtime {
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
   void note_run(const RunRecord& run) noexcept;
-  void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs, bool may_lend) noexcept;
-  void store_copy(R& request, const Part<P>& part, std::uint32_t row, OutputBlock<P>& outputs) noexcept;
+  void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
+                bool may_lend) noexcept;
+  void store_copy(R& request, const Part<P>& part, std::uint32_t row,
+                  OutputBlock<P>& outputs) noexcept;
   void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
                  const GearMemory& to) const noexcept;
   void fail(std::span<Part<P>> parts, const Failure& failure) noexcept;
@@ -223,29 +227,30 @@ class Runtime {
   Queue queue_;
 
   // Written under the lock, read by publishers without it.
-  alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;   // free ones
-  typename P::template atomic<Nanoseconds> timer_due_{kNever};  // when a parked worker wakes by itself
-  typename P::template atomic<bool> hurry_{false};      // rows are due whatever the delay says
+  alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;  // free ones
+  typename P::template atomic<Nanoseconds> timer_due_{
+      kNever};                                      // when a parked worker wakes by itself
+  typename P::template atomic<bool> hurry_{false};  // rows are due whatever the delay says
   typename P::template atomic<bool> closing_{false};
   typename P::template atomic<bool> cancelling_{false};
   typename P::template atomic<Nanoseconds> delay_;
 
   alignas(kCacheLine) mutable typename P::Mutex mutex_;
   // Under the lock, all that follows.
-  Worker* idle_ = nullptr;             // parked workers, the latest first
-  Worker* timekeeper_ = nullptr;       // the idle worker that wakes at timer_due_
-  std::uint32_t active_workers_ = 0;   // that hold a permit or are on their way with one
+  Worker* idle_ = nullptr;            // parked workers, the latest first
+  Worker* timekeeper_ = nullptr;      // the idle worker that wakes at timer_due_
+  std::uint32_t active_workers_ = 0;  // that hold a permit or are on their way with one
   std::uint32_t on_their_way_ = 0;
   std::uint32_t present_workers_ = 0;  // inside work()
   std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
   SpaceWaiter* space_first_ = nullptr;
   SpaceWaiter* space_last_ = nullptr;
-  std::uint32_t space_blocked_ = 0;    // of them, threads that sleep; the others are notices
-  std::uint32_t leading_ = 0;          // batches taken and not yet recycled
-  std::uint32_t runs_under_way_ = 0;   // of them, those not in failed_
+  std::uint32_t space_blocked_ = 0;   // of them, threads that sleep; the others are notices
+  std::uint32_t leading_ = 0;         // batches taken and not yet recycled
+  std::uint32_t runs_under_way_ = 0;  // of them, those not in failed_
   bool stopping_ = false;
   BatchStatistics statistics_;
-  typename P::Word rest_word_{0};      // changes when the runtime may have come to rest
+  typename P::Word rest_word_{0};  // changes when the runtime may have come to rest
 
   inline static thread_local const Running* running_here_ = nullptr;
 };

@@ -11,12 +11,14 @@ namespace dynbatch {
 
 /// Rows of memory that a block needs, so that a full batch can be filled up to a gear.
 inline std::size_t memory_rows(const RuntimeSetup& setup) noexcept {
-  const auto gear = std::lower_bound(setup.fill_gears.begin(), setup.fill_gears.end(), setup.block_rows);
+  const auto gear =
+      std::lower_bound(setup.fill_gears.begin(), setup.fill_gears.end(), setup.block_rows);
   return gear == setup.fill_gears.end() ? setup.block_rows : *gear;
 }
 
 template <class P>
-Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup, const std::vector<std::size_t>& batch_sizes)
+Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
+                    const std::vector<std::size_t>& batch_sizes)
     : executor_(executor),
       setup_(std::move(setup)),
       has_shared_(std::any_of(executor.spec().inputs.begin(), executor.spec().inputs.end(),
@@ -25,7 +27,8 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup, const std::vector<st
       forks_(fork_generation()),
       ledger_(std::make_unique<RequestLedger<P>>(
           executor.spec(), setup_.output_row_shapes,
-          BlockLayout(executor.spec().outputs, memory_rows(setup_)), setup_.output_blocks, setup_.workers)),
+          BlockLayout(executor.spec().outputs, memory_rows(setup_)), setup_.output_blocks,
+          setup_.workers)),
       input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
@@ -71,7 +74,8 @@ void Runtime<P>::close(bool drain) noexcept {
   lock.lock();
   unsafe_note_rest();
   while (!stopping_ && !runs_on_this_thread()) {  // a run cannot wait for itself
-    if (present_workers_ == 0 && runs_under_way_ == 0) cancel_queued(lock);  // nobody else will come
+    if (present_workers_ == 0 && runs_under_way_ == 0)
+      cancel_queued(lock);  // nobody else will come
     if (stopping_) break;
     // relaxed: changes under the lock only.
     const std::uint32_t word = rest_word_.load(std::memory_order_relaxed);
@@ -182,7 +186,9 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.failed_runs = statistics_.failed_runs;
   stats.reruns = statistics_.reruns;
   stats.batches_by_size = statistics_.batches_by_size;
-  const auto closed = [&](CloseReason reason) { return statistics_.closed[static_cast<std::size_t>(reason)]; };
+  const auto closed = [&](CloseReason reason) {
+    return statistics_.closed[static_cast<std::size_t>(reason)];
+  };
   stats.closed_full = closed(CloseReason::full);
   stats.closed_idle = closed(CloseReason::idle);
   stats.closed_delay = closed(CloseReason::delay);
@@ -204,8 +210,8 @@ bool Runtime<P>::invariants_hold() noexcept {
 
 template <class P>
 bool Runtime<P>::unsafe_all_is_back() const noexcept {
-  return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 && runs_under_way_ == 0 &&
-         failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+  return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
+         runs_under_way_ == 0 && failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
          // relaxed: written under the lock.
          permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }

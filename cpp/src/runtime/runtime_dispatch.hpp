@@ -29,7 +29,8 @@ void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
 }
 
 template <class P>
-Decision Runtime<P>::decide_now(const typename Queue::BlockState& state, Nanoseconds& now) const noexcept {
+Decision Runtime<P>::decide_now(const typename Queue::BlockState& state,
+                                Nanoseconds& now) const noexcept {
   // relaxed, both: written under the lock.
   const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
   if (delay > 0 && now == 0) now = P::now();  // the clock is read only where time matters
@@ -76,10 +77,10 @@ template <class P>
 std::size_t Runtime<P>::unsafe_ready(Nanoseconds& earliest_due) const noexcept {
   Nanoseconds now = 0;
   return failed_.size() + queue_.unsafe_count_ready([&](const typename Queue::BlockState& state) {
-           const Decision decision = decide_now(state, now);
-           if (!decision.run) earliest_due = std::min(earliest_due, decision.due);
-           return decision.run;
-         });
+    const Decision decision = decide_now(state, now);
+    if (!decision.run) earliest_due = std::min(earliest_due, decision.due);
+    return decision.run;
+  });
 }
 
 /// Wakes a worker, with a permit, for each batch that is due; and one to keep the time.
@@ -90,7 +91,8 @@ void Runtime<P>::unsafe_hand_out(WakeList& list) noexcept {
   Nanoseconds due = kNever;
   std::size_t ready = unsafe_ready(due);
   ready -= std::min<std::size_t>(ready, on_their_way_);
-  while (ready-- > 0 && permits_.load(std::memory_order_relaxed) > 0 && idle_ != nullptr && !list.full()) {
+  while (ready-- > 0 && permits_.load(std::memory_order_relaxed) > 0 && idle_ != nullptr &&
+         !list.full()) {
     Worker* const worker = unsafe_pop_idle();
     worker->handed = true;
     unsafe_add_permits(-1);
@@ -152,7 +154,8 @@ void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
 /// Gives room that has become free to those who wait for it, in the order they came.
 template <class P>
 void Runtime<P>::unsafe_serve_space() noexcept {
-  std::size_t told = 0;  // rows of room that were announced: nobody is told of room that others have
+  std::size_t told =
+      0;  // rows of room that were announced: nobody is told of room that others have
   while (space_first_ != nullptr) {
     SpaceWaiter* const waiter = space_first_;
     if (waiter->port != nullptr) {
@@ -197,7 +200,9 @@ void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* contex
   waiter->rows = std::max<std::uint32_t>(1, rows);
   waiter->port = &port;
   waiter->context = context;
-  waiter->PortEntry::release = [](PortEntry* entry) noexcept { delete static_cast<SpaceWaiter*>(entry); };
+  waiter->PortEntry::release = [](PortEntry* entry) noexcept {
+    delete static_cast<SpaceWaiter*>(entry);
+  };
   if (forked()) {
     port.add(waiter, waiter);
     return;
@@ -274,7 +279,8 @@ void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
 /// is free meanwhile. Says whether something may be ready.
 template <class P>
 bool Runtime<P>::linger(Lock& lock) noexcept {
-  constexpr Nanoseconds kShortestRun = 5'000;  // shorter runs are better batched by not waiting at all
+  constexpr Nanoseconds kShortestRun =
+      5'000;  // shorter runs are better batched by not waiting at all
   const Nanoseconds average = statistics_.run_time_average;
   const Nanoseconds span = std::min(setup_.longest_linger, average / 2);
   if (span == 0 || average < kShortestRun || has_shared_ || setup_.exclusive ||
@@ -307,7 +313,8 @@ void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
   lock.unlock();
   const Nanoseconds deadline = keeps_time ? due : kNever;
   // acquire: pairs with unsafe_pop_idle: publishes what the worker was woken for.
-  while (me.word.load(std::memory_order_acquire) == 0 && (deadline == kNever || P::now() < deadline)) {
+  while (me.word.load(std::memory_order_acquire) == 0 &&
+         (deadline == kNever || P::now() < deadline)) {
     P::park(me.word, 0, deadline);
   }
   lock.lock();

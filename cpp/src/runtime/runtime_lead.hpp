@@ -65,7 +65,8 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
     if (part.request->is_done()) return;  // given up: its rows are skipped if they stand at an end
     first = std::min(first, row);
     end = row + part.rows;
-    if (part.request->submitted_at == 0 || part.request_row > 0 || record.wait_count == kSamples) return;
+    if (part.request->submitted_at == 0 || part.request_row > 0 || record.wait_count == kSamples)
+      return;
     if (now == 0) now = P::now();
     record.waits[record.wait_count++] = now - part.request->submitted_at;
   });
@@ -102,7 +103,8 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
 }
 
 template <class P>
-Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept {
+Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
+                            RunRecord& run) noexcept {
   const std::size_t rows = range.parts.size();
   const auto gear = std::lower_bound(setup_.fill_gears.begin(), setup_.fill_gears.end(), rows);
   const std::size_t run_rows = gear == setup_.fill_gears.end() ? rows : *gear;
@@ -115,7 +117,8 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs, RunR
     const std::size_t row_bytes = range.memory->layout().row_bytes[i];
     outputs.inputs[i] = range.memory->row(range.block, i, range.first);
     for (std::size_t row = rows; row < run_rows && row_bytes > 0; ++row) {
-      std::memcpy(range.memory->row(range.block, i, range.first + row), setup_.fill_row[i].data(), row_bytes);
+      std::memcpy(range.memory->row(range.block, i, range.first + row), setup_.fill_row[i].data(),
+                  row_bytes);
     }
   }
   CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
@@ -141,7 +144,8 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs, RunR
   }
   for (const auto& [row, row_failure] : collected.row_failures()) {
     for_each_part<P>(range.parts, [&](std::uint32_t part_row, const Part<P>& part) {
-      if (row >= part_row && row < part_row + part.rows) ledger_->set_failure(*part.request, row_failure);
+      if (row >= part_row && row < part_row + part.rows)
+        ledger_->set_failure(*part.request, row_failure);
     });
   }
   return {};
@@ -172,7 +176,8 @@ void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
     const std::uint32_t first = starts[range.first];
     const std::span<Part<P>> some = parts.subspan(first, starts[range.last] - first);
     bool live = false;
-    for_each_part<P>(some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
+    for_each_part<P>(
+        some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
     // acquire: pairs with close.
     if (!live || cancelling_.load(std::memory_order_acquire)) {
       cancel(some);
@@ -182,8 +187,11 @@ void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
       fail(some, taken.failure);
       continue;
     }
-    RowRange rows{.memory = &input_memory_, .block = taken.block, .first = first,
-                  .key = queue_.key(taken.block), .parts = some};
+    RowRange rows{.memory = &input_memory_,
+                  .block = taken.block,
+                  .first = first,
+                  .key = queue_.key(taken.block),
+                  .parts = some};
     if (fills()) {
       copy_rows(taken.block, first, some.size(), apart);
       rows.memory = &apart;
@@ -265,7 +273,9 @@ void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept
 
 template <class P>
 void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
-  fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled: the batcher was closed", .cause = nullptr});
+  fail(parts, {.code = ErrorCode::cancelled,
+               .message = "cancelled: the batcher was closed",
+               .cause = nullptr});
 }
 
 /// One part of the request is over; the last one ends it, and lets go of the queue's hold.
@@ -279,7 +289,8 @@ void Runtime<P>::end_part(R& request, Tally& tally, R*& to_tell) noexcept {
       ledger_->end(request, failure == nullptr ? ErrorCode::none : failure->code, tally);
   if ((state & R::kDone) != 0) {
     // Its caller gave it up; nobody will read the result.
-    if (request.outputs != nullptr) ledger_->output_pool.release(*std::exchange(request.outputs, nullptr));
+    if (request.outputs != nullptr)
+      ledger_->output_pool.release(*std::exchange(request.outputs, nullptr));
     ledger_->release(request);
   } else if ((state & (R::kWaiting | R::kPort)) != 0) {
     request.state_to_tell = state;
@@ -355,7 +366,8 @@ void Runtime<P>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t
                            const GearMemory& to) const noexcept {
   for (std::size_t i = 0; i < to.layout().row_bytes.size(); ++i) {
     const std::size_t row_bytes = to.layout().row_bytes[i];
-    if (row_bytes > 0) std::memcpy(to.row(0, i, 0), input_memory_.row(block, i, first), rows * row_bytes);
+    if (row_bytes > 0)
+      std::memcpy(to.row(0, i, 0), input_memory_.row(block, i, first), rows * row_bytes);
   }
 }
 

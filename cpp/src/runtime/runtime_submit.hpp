@@ -36,13 +36,15 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     return nullptr;
   }
   // acquire: pairs with close; a hint, claims decide.
-  if (closing_.load(std::memory_order_acquire)) return refuse(ErrorCode::closed, "the batcher is closed");
+  if (closing_.load(std::memory_order_acquire))
+    return refuse(ErrorCode::closed, "the batcher is closed");
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
-    refusal = {.code = ErrorCode::invalid_input,
-               .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
-                          " rows, since requests are neither merged nor cut (batching is off, or rows " +
-                          "mix); got " + std::to_string(*rows) + "; raise max_batch_size",
-               .cause = nullptr};
+    refusal = {
+        .code = ErrorCode::invalid_input,
+        .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
+                   " rows, since requests are neither merged nor cut (batching is off, or rows " +
+                   "mix); got " + std::to_string(*rows) + "; raise max_batch_size",
+        .cause = nullptr};
     ledger_->refuse();
     return nullptr;
   }
@@ -88,20 +90,25 @@ void Runtime<P>::end_at_once(R& request) noexcept {
 
 /// Claims and publishes rows block by block. `look`: the caller is to look for a permit.
 template <class P>
-bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
-                              bool& look, Failure& refusal) noexcept try {
+bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
+                              const SubmitOptions& options, bool& look, Failure& refusal) noexcept
+    try {
   if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
   // Before anything is claimed, since memory may be short; kept for the next time.
-  if (request.rows > 1 && !request.own_outputs) request.own_outputs = std::make_unique<OwnOutputs<P>>();
+  if (request.rows > 1 && !request.own_outputs)
+    request.own_outputs = std::make_unique<OwnOutputs<P>>();
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
-  thread_local std::vector<Claim> claims;  // keeps its memory, so that this path allocates once a thread
+  thread_local std::vector<Claim>
+      claims;  // keeps its memory, so that this path allocates once a thread
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
   bool accepted = false;
   while (done < request.rows) {
     Failure failure;
-    if (look && done > 0) dispatch(false, nullptr);  // what waits for room must not wait for its own rows
-    if (!claim_or_wait(request, request.rows - done, !accepted, options.on_full, deadline, claims, failure)) {
+    if (look && done > 0)
+      dispatch(false, nullptr);  // what waits for room must not wait for its own rows
+    if (!claim_or_wait(request, request.rows - done, !accepted, options.on_full, deadline, claims,
+                       failure)) {
       if (!accepted) {
         refusal = std::move(failure);
         return false;
@@ -151,7 +158,8 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
   {
     const Lock lock(mutex_);
     // relaxed: written under the lock.
-    if (closing_.load(std::memory_order_relaxed)) return refuse(ErrorCode::closed, "the batcher is closed");
+    if (closing_.load(std::memory_order_relaxed))
+      return refuse(ErrorCode::closed, "the batcher is closed");
     const bool newcomers_wait = space_first_ != nullptr;
     // Whoever was told of room comes back with OnFull::raise, so notices do not stand in its way.
     if (on_full == OnFull::raise && first &&
@@ -176,8 +184,10 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     unsafe_hand_out(list);
   }
   list.wake();
-  if (!wait_for_room(waiter, deadline)) return refuse(ErrorCode::timeout, "timed out while waiting for room");
-  if (waiter.closed) return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
+  if (!wait_for_room(waiter, deadline))
+    return refuse(ErrorCode::timeout, "timed out while waiting for room");
+  if (waiter.closed)
+    return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
   claims.push_back(waiter.claim);
   return true;
 }
@@ -187,9 +197,11 @@ std::string Runtime<P>::no_room(std::uint32_t rows) const {
   const std::size_t most = std::size_t{queue_.block_count()} * queue_.rows_per_block();
   if (rows > most) {
     return "expected at most " + std::to_string(most) + " rows, all that the queue holds, got " +
-           std::to_string(rows) + "; raise queue_capacity, or wait for room (on_full) to have them run in pieces";
+           std::to_string(rows) +
+           "; raise queue_capacity, or wait for room (on_full) to have them run in pieces";
   }
-  return "no room for " + std::to_string(rows) + " more rows; raise queue_capacity or wait for room (on_full)";
+  return "no room for " + std::to_string(rows) +
+         " more rows; raise queue_capacity or wait for room (on_full)";
 }
 
 template <class P>
@@ -239,7 +251,8 @@ bool Runtime<P>::publish(const Claim& claim, R& request, std::uint32_t request_r
   // seq_cst: pairs with unsafe_add_permits: if no permit is free, whoever gives one back scans later.
   if (permits_.load(std::memory_order_seq_cst) == 0) return false;
   // seq_cst: pairs with claim_or_wait and close, which scan after they have set it.
-  if (delay == 0 || state.full || state.sealed || hurry_.load(std::memory_order_seq_cst)) return true;
+  if (delay == 0 || state.full || state.sealed || hurry_.load(std::memory_order_seq_cst))
+    return true;
   // seq_cst: pairs with unsafe_set_timer: a worker that wakes in time will scan.
   return timer_due_.load(std::memory_order_seq_cst) > queue_.first_at(claim) + delay;
 }

@@ -26,7 +26,8 @@ std::uint16_t to_float16(float value) noexcept {
   const auto sign = static_cast<std::uint32_t>((bits >> 16) & 0x8000);
   const std::int32_t exponent = static_cast<std::int32_t>((bits >> 23) & 0xff) - 127 + 15;
   if (exponent <= 0) return static_cast<std::uint16_t>(sign);
-  return static_cast<std::uint16_t>(sign | static_cast<std::uint32_t>(exponent) << 10 | ((bits >> 13) & 0x3ff));
+  return static_cast<std::uint16_t>(sign | static_cast<std::uint32_t>(exponent) << 10 |
+                                    ((bits >> 13) & 0x3ff));
 }
 
 template <class T>
@@ -62,10 +63,12 @@ SampleRows::SampleRows(const ModelSpec& spec, const std::vector<InputView>& exam
     Failure failure;
     const std::optional<std::size_t> rows = check_inputs(spec, examples, failure);
     if (!rows) throw Error(ErrorCode::invalid_argument, "examples: " + failure.message);
-    if (*rows == 0) throw Error(ErrorCode::invalid_argument, "examples: expected at least 1 row, got 0");
+    if (*rows == 0)
+      throw Error(ErrorCode::invalid_argument, "examples: expected at least 1 row, got 0");
     count = std::min(*rows, kSamples);
   }
-  std::mt19937 random(20250101);  // the same values in every process, so that a warning can be repeated
+  std::mt19937 random(
+      20250101);  // the same values in every process, so that a warning can be repeated
   for (std::size_t sample = 0; sample < count; ++sample) {
     auto& row = rows_.emplace_back(spec.inputs.size());
     for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
@@ -74,7 +77,8 @@ SampleRows::SampleRows(const ModelSpec& spec, const std::vector<InputView>& exam
         make_up(row[i], spec.inputs[i].dtype, random);
       } else if (!row[i].empty()) {
         const std::size_t offset = spec.inputs[i].shared ? 0 : sample * row[i].size();
-        std::memcpy(row[i].data(), static_cast<const std::byte*>(examples[i].data) + offset, row[i].size());
+        std::memcpy(row[i].data(), static_cast<const std::byte*>(examples[i].data) + offset,
+                    row[i].size());
       }
     }
   }
@@ -91,7 +95,8 @@ void SampleRows::write_row(TrialRun& trial, std::size_t row, std::size_t sample)
 void SampleRows::write_shared(TrialRun& trial) const noexcept {
   for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
     const auto& value = rows_.front()[i];
-    if (spec_.inputs[i].shared && !value.empty()) std::memcpy(trial.input_row(i, 0), value.data(), value.size());
+    if (spec_.inputs[i].shared && !value.empty())
+      std::memcpy(trial.input_row(i, 0), value.data(), value.size());
   }
 }
 

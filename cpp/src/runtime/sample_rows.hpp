@@ -27,7 +27,8 @@ class SampleRows {
 
  private:
   const ModelSpec& spec_;
-  std::vector<std::vector<std::vector<std::byte>>> rows_;  // [sample][input]; shared ones in sample 0
+  std::vector<std::vector<std::vector<std::byte>>>
+      rows_;  // [sample][input]; shared ones in sample 0
   bool made_up_ = true;
 };
 

@@ -46,7 +46,8 @@ Failure TrialRun::run(std::size_t rows, Nanoseconds* elapsed) noexcept {
     failure = collected.check();
     if (failure) failure.code = ErrorCode::model;  // not the rows are at fault
   }
-  if (!failure && !collected.row_failures().empty()) failure = collected.row_failures().front().second;
+  if (!failure && !collected.row_failures().empty())
+    failure = collected.row_failures().front().second;
   return failure;
 }
 
@@ -63,7 +64,9 @@ OutputView TrialRun::output(std::size_t index, std::size_t rows) const noexcept 
 
 PreparedMemory TrialRun::prepared(std::vector<std::size_t> batch_sizes) {
   has_slots_ = true;
-  return {.input_slots = inputs_.slots(), .output_slots = outputs_.slots(), .batch_sizes = std::move(batch_sizes)};
+  return {.input_slots = inputs_.slots(),
+          .output_slots = outputs_.slots(),
+          .batch_sizes = std::move(batch_sizes)};
 }
 
 }  // namespace dynbatch

@@ -22,8 +22,7 @@ std::string in_words(double value) {
   return text;
 }
 
-const char* kWhatToDo =
-    "Requests are not merged. If that is acceptable, say batching=\"off\"; ";
+const char* kWhatToDo = "Requests are not merged. If that is acceptable, say batching=\"off\"; ";
 
 // Where batches must have the size of a gear: the smallest that gives a row company enough.
 std::size_t gear_for_probe(const BatchingPlan& plan) noexcept {
@@ -35,7 +34,8 @@ std::size_t gear_for_probe(const BatchingPlan& plan) noexcept {
 }
 
 // Sets report.merges and report.warning from what the probe found.
-void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOptions& options, bool made_up) {
+void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOptions& options,
+              bool made_up) {
   const double tolerance = options.row_tolerance.value_or(kDefaultTolerance);
   report.probed = probe.ran;
   report.bit_equal = probe.ran && probe.bit_equal;
@@ -44,17 +44,22 @@ void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOption
   report.merges = report.rows_independent;
   if (report.merges) return;
   if (!probe.ran) {
-    report.warning = "Whether rows are independent could not be checked: " + probe.obstacle + ". " + kWhatToDo +
-                     (made_up ? "to check with real values, pass example feeds (verify=feeds); " : "") +
-                     "if rows are known to be independent, verify=False skips the check.";
+    report.warning =
+        "Whether rows are independent could not be checked: " + probe.obstacle + ". " + kWhatToDo +
+        (made_up ? "to check with real values, pass example feeds (verify=feeds); " : "") +
+        "if rows are known to be independent, verify=False skips the check.";
   } else if (!std::isfinite(probe.difference)) {
-    report.warning = std::string("The answer for a row depends on its neighbours: its shape changes in company, ") +
-                     "or it is zero or not a number only alone. " + kWhatToDo + "only row_tolerance=inf merges them.";
+    report.warning =
+        std::string(
+            "The answer for a row depends on its neighbours: its shape changes in company, ") +
+        "or it is zero or not a number only alone. " + kWhatToDo +
+        "only row_tolerance=inf merges them.";
   } else {
-    report.warning = "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
-                     " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
-                     "if the difference is acceptable, row_tolerance=" + in_words(probe.difference * 2) +
-                     " merges them.";
+    report.warning =
+        "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
+        " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
+        "if the difference is acceptable, row_tolerance=" + in_words(probe.difference * 2) +
+        " merges them.";
   }
   if (options.batching == Batching::always) {
     throw Error(ErrorCode::model, "batching=\"always\": " + report.warning);
@@ -103,8 +108,9 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
   const Failure failure = time_gears(trial, result.table);
   if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
   if (failure && (plan.filled || options.batching == Batching::always)) {
-    throw Error(ErrorCode::model, "the model failed at warm-up: " + failure.message +
-                                      (samples.made_up() ? "; pass example feeds (verify=feeds)" : ""));
+    throw Error(ErrorCode::model,
+                "the model failed at warm-up: " + failure.message +
+                    (samples.made_up() ? "; pass example feeds (verify=feeds)" : ""));
   }
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
     Shape row_shape = spec.outputs[i].row_shape;
@@ -115,7 +121,9 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
   }
   result.fill_row = samples.first_row();
   const bool by_time = options.batching == Batching::automatic && !failure && !plan.filled;
-  result.table.cap = !result.report.merges ? 1 : by_time ? measured_cap(result.table) : plan.largest;
+  result.table.cap = !result.report.merges ? 1
+                     : by_time             ? measured_cap(result.table)
+                                           : plan.largest;
   return result;
 }
 
