@@ -36,7 +36,7 @@ class DYNBATCH_EXPORT Batcher {
  public:
   /// Prepares gear memory, runs each gear, checks row independence, starts the workers. Takes as
   /// long as these runs do. Throws Error(model) or Error(invalid_argument).
-  explicit Batcher(std::unique_ptr<Executor> executor, BatchingOptions options = {});
+  explicit Batcher(std::unique_ptr<Executor> executor, const BatchingOptions& options = {});
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
   /// Closes without draining.

@@ -19,7 +19,7 @@ class DYNBATCH_EXPORT GearModel {
  public:
   /// Prepares and runs every gear once. `gears` in the user's order: 1 to 100 positive sizes, no
   /// duplicates. Throws Error(model) or Error(invalid_argument).
-  GearModel(std::unique_ptr<Executor> executor, std::vector<std::size_t> gears);
+  GearModel(std::unique_ptr<Executor> executor, const std::vector<std::size_t>& gears);
   GearModel(const GearModel&) = delete;
   GearModel& operator=(const GearModel&) = delete;
   ~GearModel();

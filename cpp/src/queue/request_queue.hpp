@@ -88,13 +88,13 @@ class RequestQueue {
   template <class Decide>
   std::size_t unsafe_count_ready(Decide&& decide) const noexcept;
   /// Gives a taken block back.
-  void unsafe_recycle(std::uint32_t block) noexcept;
+  void unsafe_recycle(std::uint32_t index) noexcept;
 
   /// The parts of a taken block: one entry at the first row of each part.
   std::span<Part> parts(std::uint32_t block) noexcept {
     return {blocks_[block].parts.get(), rows(block)};
   }
-  std::uint32_t rows(std::uint32_t block) const noexcept;
+  std::uint32_t rows(std::uint32_t index) const noexcept;
   BatchKey key(std::uint32_t block) const noexcept { return blocks_[block].key; }
   std::size_t unsafe_free_blocks() const noexcept { return free_count_; }
   /// Neither rows that wait nor a taken block.

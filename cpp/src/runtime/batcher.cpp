@@ -8,7 +8,6 @@
 #include "base/fork_guard.hpp"
 #include "base/native_thread.hpp"
 #include "base/platform.hpp"
-#include "batch/request_wait.hpp"
 #include "runtime/batching_plan.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/warm_up.hpp"
@@ -112,7 +111,7 @@ class Batcher::Implementation {
   std::vector<std::thread> threads_;
 };
 
-Batcher::Batcher(std::unique_ptr<Executor> executor, BatchingOptions options)
+Batcher::Batcher(std::unique_ptr<Executor> executor, const BatchingOptions& options)
     : implementation_(std::make_unique<Implementation>(std::move(executor), options)) {}
 
 Batcher::~Batcher() = default;

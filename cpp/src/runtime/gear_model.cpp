@@ -111,7 +111,7 @@ class GearModel::Implementation {
   std::size_t chosen_ = 0;
 };
 
-GearModel::GearModel(std::unique_ptr<Executor> executor, std::vector<std::size_t> gears)
+GearModel::GearModel(std::unique_ptr<Executor> executor, const std::vector<std::size_t>& gears)
     : implementation_(std::make_unique<Implementation>(std::move(executor), gears)) {}
 GearModel::~GearModel() = default;
 

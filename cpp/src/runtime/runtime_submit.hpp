@@ -16,7 +16,7 @@ namespace dynbatch {
 
 // Sources of this size and more are touched before a place is claimed, so that a page fault or a
 // memory-mapped file delays nobody else.
-inline constexpr std::size_t kTouchBytes = 64 * 1024;
+inline constexpr std::size_t kTouchBytes = std::size_t{64} << 10;
 // One request in so many per thread has its queue wait measured.
 inline constexpr std::uint32_t kSamplePeriod = 64;
 
