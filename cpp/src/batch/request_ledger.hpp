@@ -228,7 +228,7 @@ void RequestLedger<P>::set_failure(Request<P>& request, const Failure& failure) 
   // acq_rel: pairs with readers of a finished request: publishes the text.
   if (request.failure.compare_exchange_strong(none, copy.get(), std::memory_order_acq_rel,
                                               std::memory_order_acquire)) {
-    static_cast<void>(copy.release());  // the request owns it now
+    [[maybe_unused]] const Failure* const owned = copy.release();  // by the request
   }
 }
 
