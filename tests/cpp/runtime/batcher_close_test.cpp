@@ -150,7 +150,9 @@ TEST(BatcherClose, CutRequestThatWaitsForRoomEnds) {
     const Ticket large = held.infer(Rows(50, 1.0F));
     EXPECT_NE(large.code(), ErrorCode::none);
   });
+  while (held.batcher.stats().accepted < 2) std::this_thread::yield();
   std::thread closer([&] { held.batcher.close(false); });
+  while (!held.batcher.closed()) std::this_thread::yield();
   held.gate.open();
   caller.join();
   closer.join();

@@ -173,6 +173,9 @@ TEST(Runtime, RowsAreDueOnceSomebodyWaitsForRoom) {
   gate.open();
   runtime->close(true);
   EXPECT_EQ(runtime.stats().closed_space, 1U);
+  std::vector<void*> contexts;
+  port.drain(contexts);
+  EXPECT_THAT(contexts, ElementsAre(&gate));
 }
 
 TEST(Runtime, RequestLargerThanTheQueueRunsItsOwnRowsToGetRoom) {
