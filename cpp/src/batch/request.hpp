@@ -61,7 +61,8 @@ struct alignas(kCacheLine) Request : detail::RequestBase, PortEntry {
   OutputBlock<P>* outputs = nullptr;           // a hold on it, if the result lies in a lent block
   std::uint32_t first_row = 0;                 // ... from this row on
   std::unique_ptr<OwnOutputs<P>> own_outputs;  // kept when the request is recycled
-  bool is_cut = false;                         // its parts are joined in own_outputs
+  bool is_claiming = false;  // counted by the runtime as not having claimed all its rows
+  bool is_cut = false;       // its parts are joined in own_outputs
   typename SharedInputs<P>::Entry* shared = nullptr;
   Nanoseconds submitted_at = 0;  // of sampled requests; 0 otherwise
   CompletionPort::Implementation* port = nullptr;

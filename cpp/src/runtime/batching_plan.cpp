@@ -153,9 +153,14 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
   }
   const std::size_t memory = memory_rows(setup);
   // Each block may hold another batch key, so shared inputs count once a block.
-  std::size_t input_block = BlockLayout(spec.inputs, memory).block_bytes;
-  for (const TensorSpec& input : spec.inputs) input_block += input.shared ? input.row_bytes() : 0;
-  input_block = std::max<std::size_t>(1, input_block);
+  const auto bytes_of_block = [&](std::size_t block_rows) {
+    std::size_t bytes = BlockLayout(spec.inputs, block_rows).block_bytes;
+    for (const TensorSpec& input : spec.inputs) bytes += input.shared ? input.row_bytes() : 0;
+    return std::max<std::size_t>(1, bytes);
+  };
+  const std::size_t input_block = bytes_of_block(memory);
+  // Limits are held against the largest gear, since the measured cap differs from load to load.
+  const std::size_t largest_block = bytes_of_block(std::max(memory, plan.largest));
   // A request that is not merged takes a block, however few rows it has.
   const std::size_t rows = setup.exclusive ? 1 : setup.block_rows;
   // The batches that run hold `workers` blocks; the rest is the queue.
@@ -176,11 +181,11 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
     }
   } else {
     const std::size_t bytes = options.queue_bytes.value_or(kDefaultQueueBytes);
-    if (options.queue_bytes && least * input_block > bytes) {
+    if (options.queue_bytes && least * largest_block > bytes) {
       refuse("queue_bytes=" + std::to_string(bytes) +
-             " is too little for batches of max_batch_size=" + std::to_string(setup.block_rows) +
-             " rows: expected at least " + std::to_string(least * input_block) + " bytes for the " +
-             std::to_string(plan.workers) + " that run and one that waits");
+             " is too little for batches of max_batch_size=" + std::to_string(plan.largest) +
+             " rows: expected at least " + std::to_string(least * largest_block) +
+             " bytes for the " + std::to_string(plan.workers) + " that run and one that waits");
     }
     blocks =
         std::max(least, std::min(bytes / input_block, kDefaultQueueRows / rows + plan.workers));

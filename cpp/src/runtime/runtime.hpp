@@ -127,6 +127,7 @@ class Runtime {
     BatchKey key = nullptr;
     Claim claim;  // granted, unless closed
     bool closed = false;
+    bool accepted = false;  // rows of its request are on their way already
     SpaceWaiter* next = nullptr;
     CompletionPort::Implementation* port = nullptr;  // set: only a notice, on the heap
   };
@@ -161,6 +162,8 @@ class Runtime {
   };
 
   // runtime_submit.hpp
+  bool submit_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
+                     bool& look, Failure& refusal) noexcept;
   bool claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
                     bool& look, Failure& refusal) noexcept;
   bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
@@ -245,7 +248,7 @@ class Runtime {
   std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
   SpaceWaiter* space_first_ = nullptr;
   SpaceWaiter* space_last_ = nullptr;
-  std::uint32_t space_blocked_ = 0;   // of them, threads that sleep; the others are notices
+  std::uint32_t claiming_ = 0;        // requests of several rows that have not claimed all of them
   std::uint32_t leading_ = 0;         // batches taken and not yet recycled
   std::uint32_t runs_under_way_ = 0;  // of them, those not in failed_
   bool stopping_ = false;

@@ -62,6 +62,7 @@ void Runtime<P>::close(bool drain) noexcept {
   if (!drain && !cancelling_.load(std::memory_order_relaxed)) {
     // seq_cst: pairs with run_batch, which then cancels instead of running.
     cancelling_.store(true, std::memory_order_seq_cst);
+    unsafe_refuse_space();
     cancel_queued(lock);
     lock.unlock();
     executor_.terminate();
@@ -96,19 +97,29 @@ void Runtime<P>::cancel_queued(Lock& lock) noexcept {
   }
 }
 
+/// Refuses those who wait for room, except, while draining, the rest of accepted requests.
 template <class P>
 void Runtime<P>::unsafe_refuse_space() noexcept {
-  while (space_first_ != nullptr) {
-    SpaceWaiter* const waiter = space_first_;
-    unsafe_pop_space();
-    waiter->closed = true;
-    unsafe_grant(*waiter);
+  SpaceWaiter* waiter = std::exchange(space_first_, nullptr);
+  space_last_ = nullptr;
+  while (waiter != nullptr) {
+    SpaceWaiter* const next = std::exchange(waiter->next, nullptr);
+    // relaxed: written under the lock.
+    if (waiter->accepted && !cancelling_.load(std::memory_order_relaxed)) {
+      (space_first_ == nullptr ? space_first_ : space_last_->next) = waiter;
+      space_last_ = waiter;
+    } else {
+      waiter->closed = true;
+      unsafe_grant(*waiter);
+    }
+    waiter = next;
   }
+  unsafe_serve_space();
 }
 
 template <class P>
 bool Runtime<P>::unsafe_at_rest() const noexcept {
-  return leading_ == 0 && queue_.unsafe_idle();
+  return leading_ == 0 && claiming_ == 0 && queue_.unsafe_idle();
 }
 
 /// Once the runtime is closed and at rest, workers leave and close() returns.

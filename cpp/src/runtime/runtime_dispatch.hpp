@@ -154,14 +154,15 @@ void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
 /// Gives room that has become free to those who wait for it, in the order they came.
 template <class P>
 void Runtime<P>::unsafe_serve_space() noexcept {
-  std::size_t told =
-      0;  // rows of room that were announced: nobody is told of room that others have
+  std::size_t told = 0;  // rows of room that were announced; they are kept for those who were told
   while (space_first_ != nullptr) {
     SpaceWaiter* const waiter = space_first_;
     if (waiter->port != nullptr) {
       told += waiter->rows;
       if (told > queue_.unsafe_room(told, nullptr) && !unsafe_at_rest()) break;
     } else {
+      const std::size_t wanted = told + waiter->rows;
+      if (told > 0 && queue_.unsafe_room(wanted, waiter->key) < wanted) break;
       waiter->claim = queue_.unsafe_claim(waiter->rows, waiter->key);
       if (waiter->claim.rows == 0) break;
     }
@@ -176,7 +177,6 @@ void Runtime<P>::unsafe_serve_space() noexcept {
 
 template <class P>
 void Runtime<P>::unsafe_pop_space() noexcept {
-  if (space_first_->port == nullptr) --space_blocked_;
   space_first_ = space_first_->next;
   if (space_first_ == nullptr) space_last_ = nullptr;
 }

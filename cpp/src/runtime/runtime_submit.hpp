@@ -68,7 +68,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     ledger_->accept();
     write(claim, inputs, 0);
     look = publish(claim, *request, 0);
-  } else if (!claim_slowly(*request, inputs, options, look, refusal)) {
+  } else if (!submit_slowly(*request, inputs, options, look, refusal)) {
     ledger_->refuse();
     ledger_->release(*request);
     ledger_->release(*request);
@@ -89,6 +89,20 @@ void Runtime<P>::end_at_once(R& request) noexcept {
 }
 
 /// Claims and publishes rows block by block. `look`: the caller is to look for a permit.
+template <class P>
+bool Runtime<P>::submit_slowly(R& request, std::span<const InputView> inputs,
+                               const SubmitOptions& options, bool& look,
+                               Failure& refusal) noexcept {
+  const bool accepted = claim_slowly(request, inputs, options, look, refusal);
+  if (request.is_claiming) {
+    const Lock lock(mutex_);
+    request.is_claiming = false;
+    --claiming_;
+    unsafe_note_rest();
+  }
+  return accepted;
+}
+
 template <class P>
 bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
                               const SubmitOptions& options, bool& look, Failure& refusal) noexcept
@@ -158,12 +172,18 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
   {
     const Lock lock(mutex_);
     // relaxed: written under the lock.
-    if (closing_.load(std::memory_order_relaxed))
+    // A draining close lets what it has accepted in part go on.
+    if (closing_.load(std::memory_order_relaxed) &&
+        (first || cancelling_.load(std::memory_order_relaxed))) {
       return refuse(ErrorCode::closed, "the batcher is closed");
+    }
+    if (first && request.rows > 1) {
+      request.is_claiming = true;
+      ++claiming_;
+    }
     const bool newcomers_wait = space_first_ != nullptr;
-    // Whoever was told of room comes back with OnFull::raise, so notices do not stand in its way.
-    if (on_full == OnFull::raise && first &&
-        (space_blocked_ > 0 || queue_.unsafe_room(rows, key) < rows)) {
+    // Whoever was told of room comes back with OnFull::raise, so those who wait are not in its way.
+    if (on_full == OnFull::raise && first && queue_.unsafe_room(rows, key) < rows) {
       refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
@@ -178,7 +198,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     waiter.key = key;
     (space_first_ == nullptr ? space_first_ : space_last_->next) = &waiter;
     space_last_ = &waiter;
-    ++space_blocked_;
+    waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
     hurry_.store(true, std::memory_order_seq_cst);
     unsafe_hand_out(list);
@@ -219,7 +239,6 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
-    --space_blocked_;
     unsafe_serve_space();
     return false;
   }

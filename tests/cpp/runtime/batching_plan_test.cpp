@@ -190,7 +190,16 @@ TEST(PlanMemory, QueueIsAThousandRowsByDefault) {
 }
 
 TEST(PlanMemory, QueueBytesBoundTheBlocks) {
-  EXPECT_EQ(memory_for({.workers = 2, .queue_bytes = 5 * kBlockBytes + 1}).blocks, 5U);
+  EXPECT_EQ(
+      memory_for({.max_batch_size = 8, .workers = 2, .queue_bytes = 5 * kBlockBytes + 1}).blocks,
+      5U);
+}
+
+TEST(PlanMemory, LeastBytesDoNotDependOnTheMeasuredCap) {
+  // Batches of 8 would fit, but another load may measure a cap of 32.
+  EXPECT_THAT(
+      memory_refusal_of({.max_batch_size = 32, .workers = 2, .queue_bytes = 3 * kBlockBytes}),
+      HasSubstr("max_batch_size=32 rows"));
 }
 
 TEST(PlanMemory, QueueCapacityIsRoundedUpToWholeBatches) {
@@ -213,9 +222,10 @@ TEST(PlanMemory, ContradictionOfCapacityAndBytesNamesBoth) {
 }
 
 TEST(PlanMemory, BytesTooFewForOneBatchThatWaitsNameTheLeast) {
-  EXPECT_THAT(memory_refusal_of({.workers = 2, .queue_bytes = 2 * kBlockBytes}),
-              AllOf(HasSubstr("queue_bytes=1024"),
-                    HasSubstr("at least " + std::to_string(3 * kBlockBytes))));
+  EXPECT_THAT(
+      memory_refusal_of({.max_batch_size = 8, .workers = 2, .queue_bytes = 2 * kBlockBytes}),
+      AllOf(HasSubstr("queue_bytes=1024"),
+            HasSubstr("at least " + std::to_string(3 * kBlockBytes))));
 }
 
 TEST(PlanMemory, CapacityOfZeroRows) {
