@@ -44,9 +44,10 @@ py::capsule capsule_of(std::shared_ptr<Core> core) {
 }  // namespace
 
 PythonExecutor::PythonExecutor(ModelSpec spec, py::function function, py::object terminate,
-                               bool reruns)
+                               bool reruns, bool may_keep_arrays)
     : spec_(std::move(spec)),
       reruns_(reruns),
+      may_keep_arrays_(may_keep_arrays),
       function_(function.release().ptr()),
       terminate_(terminate.is_none() ? nullptr : terminate.release().ptr()) {}
 
@@ -72,6 +73,8 @@ Failure PythonExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
     take(batch, outputs, call(batch, inputs, output_arrays(batch, owner)));
     return {};
   } catch (py::error_already_set& error) {
+    // The frames of the user's function, which the exception that callers get shows as its cause.
+    if (error.trace()) PyException_SetTraceback(error.value().ptr(), error.trace().ptr());
     return failure_of(error.value());
   } catch (const std::exception& error) {
     return {ErrorCode::execution, error.what(), nullptr};
@@ -97,10 +100,13 @@ py::list PythonExecutor::input_arrays(const Batch& batch, const py::object& owne
   py::list arrays(spec_.inputs.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const TensorSpec& input = spec_.inputs[i];
+    const Shape shape = input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape);
     // Requests share the bytes of a shared input, so that nobody may write them.
-    arrays[i] = view_of(batch.inputs[i], input.dtype,
-                        input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape),
-                        owner, !input.shared);
+    const py::array view = view_of(batch.inputs[i], input.dtype, shape, owner, !input.shared);
+    // Memory without a slot lives for this run alone, and nothing that a function keeps can hold it.
+    const bool gone_after_run =
+        may_keep_arrays_ && (batch.input_slot == Batch::kNoSlot || input.shared);
+    arrays[i] = gone_after_run ? py::object(view.attr("copy")()) : py::object(view);
   }
   return arrays;
 }
@@ -178,11 +184,13 @@ void register_executor(py::module_& module) {
       module, "Executor", "What runs batches, before a Batcher or a GearModel has taken it.");
   module.def(
       "make_python_executor",
-      [](ModelSpec spec, py::function function, py::object terminate, bool reruns) {
+      [](ModelSpec spec, py::function function, py::object terminate, bool reruns,
+         bool may_keep_arrays) {
         return std::unique_ptr<Executor>(std::make_unique<PythonExecutor>(
-            std::move(spec), std::move(function), std::move(terminate), reruns));
+            std::move(spec), std::move(function), std::move(terminate), reruns, may_keep_arrays));
       },
       py::arg("spec"), py::arg("function"), py::arg("terminate"), py::arg("reruns"),
+      py::arg("may_keep_arrays"),
       "An executor that calls function(inputs, outputs) for each batch, with the GIL held.");
 }
 

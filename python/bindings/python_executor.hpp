@@ -22,8 +22,10 @@ class PythonExecutor final : public Executor {
   /// outputs are arrays to write into, or None where the shape is known only after the run. It
   /// returns one array (or None: written in place) for each output, or a pair of that list and a
   /// dict from row to the exception that the row's request gets. `terminate()`, or None, is called
-  /// when runs are to end early.
-  PythonExecutor(ModelSpec spec, py::function function, py::object terminate, bool reruns);
+  /// when runs are to end early. `may_keep_arrays`: memory that is gone after a run is copied for
+  /// the function, so that an array that it keeps stays readable.
+  PythonExecutor(ModelSpec spec, py::function function, py::object terminate, bool reruns,
+                 bool may_keep_arrays);
   /// On any thread.
   ~PythonExecutor() override;
 
@@ -48,6 +50,7 @@ class PythonExecutor final : public Executor {
 
   const ModelSpec spec_;
   const bool reruns_;
+  const bool may_keep_arrays_;
   PyObject* function_;
   PyObject* terminate_;  // null: none
   std::weak_ptr<Core> core_;

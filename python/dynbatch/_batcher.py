@@ -10,7 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from dynbatch import _core
-from dynbatch._errors import Error, ExecutionError, InvalidArgument, RowsMixWarning
+from dynbatch._errors import (
+    Closed,
+    Error,
+    ExecutionError,
+    InvalidArgument,
+    RowsMixWarning,
+)
 from dynbatch._function import (
     FunctionRun,
     WeakRun,
@@ -134,6 +140,8 @@ class Batcher(Submitter):
         with self._lock:
             if self._runtime is not None:
                 return self._runtime
+            if self._closed:
+                raise Closed("the batcher is closed")
             if feeds is None:
                 raise Error(
                     "the function has not been called yet, so that its inputs are unknown: give "
@@ -146,7 +154,11 @@ class Batcher(Submitter):
             except RowsMixWarning:  # where warnings are errors
                 runtime.close(drain=False)
                 raise
-            return self._adopt(runtime)
+            self._adopt(runtime)
+            if self._closed:  # meanwhile, while it was not there to be closed
+                runtime.close(drain=False)
+                raise Closed("the batcher was closed while it got ready")
+            return runtime
 
     def _make(self, arrays: dict[str, Array]) -> _core.Batcher:
         self._building = threading.get_ident()
@@ -160,7 +172,7 @@ class Batcher(Submitter):
             run.expect(outputs)
             self._run = run
             executor = _core.make_python_executor(
-                _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns
+                _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns, True
             )
             return _core.Batcher(executor, self._options.native(own_workers=False), arrays)
         finally:

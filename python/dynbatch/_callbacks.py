@@ -123,7 +123,7 @@ def call(function: Callable[[Any], object], future: object) -> None:
     """Calls a callback; what it raises is logged, as concurrent.futures does."""
     try:
         function(future)
-    except Exception:
+    except BaseException:  # also SystemExit: the thread serves all later callbacks
         _LOGGER.exception("exception calling callback for %r", future)
 
 

@@ -358,6 +358,7 @@ def make_python_executor(
     function: Callable[[list[Array], list[Array | None]], Any],
     terminate: Callable[[], object] | None,
     reruns: bool,
+    may_keep_arrays: bool,
 ) -> Executor: ...
 def make_synthetic_executor(
     *,

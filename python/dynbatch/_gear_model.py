@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynbatch import _core
+from dynbatch._errors import InvalidArgument
 from dynbatch._executors import OnnxOptions, Providers, Source, make_executor
 from dynbatch._options import positive
 from dynbatch._stats import GearTable, MemoryPlan
@@ -71,7 +72,8 @@ class GearModel:
             InvalidArgument: It is none of the gears, which the message lists.
         """
         size = positive("batch_size", batch_size)
-        assert size is not None
+        if size is None:
+            raise InvalidArgument("batch_size: expected an int of at least 1, got None")
         self._core.set_dynamic_batch_size(size)
 
     @property

@@ -11,6 +11,9 @@ import functools
 import threading
 import weakref
 from asyncio import AbstractEventLoop
+from collections.abc import Mapping
+
+import numpy as np
 
 from dynbatch import _core
 from dynbatch._core import OnFull
@@ -38,7 +41,8 @@ class LoopPorts:
         while not port.submit(self._core, feeds, future):
             if self._core.exceeds_queue(feeds):
                 # It runs in pieces, each of which waits for room: a thread has to do that.
-                wait = functools.partial(self._core.infer, feeds, OnFull.wait, timeout)
+                # The thread goes on when the await is given up, so that it has rows of its own.
+                wait = functools.partial(self._core.infer, _copied(feeds), OnFull.wait, timeout)
                 return await loop.run_in_executor(None, wait)
             await self._wait_for_space(loop, port, deadline)
         timer = None if deadline is None else loop.call_at(deadline, port.expire, future)
@@ -99,6 +103,12 @@ class LoopPorts:
         with self._lock:
             self._ports[key] = (weakref.ref(loop), weakref.ref(port, forget))
         return port
+
+
+def _copied(feeds: Feeds) -> Feeds:
+    if isinstance(feeds, Mapping):
+        return {name: np.array(value) for name, value in feeds.items()}
+    return np.array(feeds)
 
 
 def _retire(loop: AbstractEventLoop, reference: weakref.ref[_core.LoopPort]) -> None:

@@ -137,7 +137,7 @@ def _executor(session: Any, declared: Any, options: OnnxOptions, *, is_live: boo
     spec, _ = _batching(declared, session, options)
     run = SessionRun(session, spec)
     return OnnxExecutor(
-        executor=_core.make_python_executor(spec, run, run.terminate, True),
+        executor=_core.make_python_executor(spec, run, run.terminate, True, False),
         execution="python",
         inputs=list(declared.get_inputs()),
         outputs=selected(declared.get_outputs(), wanted_outputs(options)),

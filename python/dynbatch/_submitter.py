@@ -28,6 +28,7 @@ class Submitter(ABC):
 
     def __init__(self, on_full: _core.OnFull | None) -> None:
         self._runtime: Runtime | None = None
+        self._closed = False
         self._full_to_callers = on_full or _core.OnFull.wait
         self._full_to_submit = on_full or _core.OnFull.raise_
 
@@ -169,13 +170,14 @@ class Submitter(ABC):
 
         Callbacks may still run after it has returned.
         """
+        self._closed = True
         if self._runtime is not None:
             self._runtime.close(drain)
 
     @property
     def closed(self) -> bool:
         """Whether `close()` was called, or this process is a fork of the one that loaded."""
-        return self._runtime is not None and self._runtime.core.closed
+        return self._closed or (self._runtime is not None and self._runtime.core.closed)
 
     async def _start_aside(self, feeds: Feeds) -> Runtime:
         import asyncio
