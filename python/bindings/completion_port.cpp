@@ -66,6 +66,7 @@ void register_completion_port(py::module_& module) {
       .def("cancel", &LoopPort::cancel, py::arg("future"))
       .def("expire", &LoopPort::expire, py::arg("future"))
       .def("drain", &LoopPort::drain, "Resolves the futures of the requests that have finished.")
+      .def("abandon", &LoopPort::abandon, "Gives up what is in flight: the loop is gone.")
       .def("fileno", &LoopPort::fd, "Readable while drain() has something to do.")
       .def_property_readonly("in_flight", &LoopPort::in_flight);
 }

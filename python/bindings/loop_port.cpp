@@ -64,20 +64,23 @@ void LoopPort::Request::resolve() const {
 
 LoopPort::LoopPort() : port_(std::make_unique<Port>(&Request::dispose)) { Port::delete_idle(); }
 
-LoopPort::~LoopPort() {
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  for (const auto& [future, request] : requests_) tickets.push_back(request->ticket);
-  for (const auto& ticket : tickets) {
-    if (ticket) ticket->cancel();
+LoopPort::~LoopPort() { abandon(); }
+
+void LoopPort::abandon() {
+  if (!port_) return;
+  for (const auto& [future, request] : requests_) {
+    if (request->ticket) request->ticket->cancel();
   }
-  try {
-    Port::retire(std::move(port_));
-  } catch (py::error_already_set& error) {
-    error.discard_as_unraisable("dynbatch: closing an event loop's port");
-  }
+  requests_.clear();
+  Port::retire(std::move(port_));
+}
+
+void LoopPort::refuse_if_abandoned() const {
+  if (!port_) raise(ErrorCode::closed, "the event loop is closed");
 }
 
 bool LoopPort::submit(Core& core, py::handle feeds, py::object future) {
+  refuse_if_abandoned();
   std::shared_ptr<Ticket> ticket = core.try_submit(feeds);
   if (!ticket) return false;
   auto request = std::make_unique<Request>(Request{std::move(future), ticket, core.signature()});
@@ -87,6 +90,7 @@ bool LoopPort::submit(Core& core, py::handle feeds, py::object future) {
 }
 
 void LoopPort::notify_space(Core& core, py::object future) {
+  refuse_if_abandoned();
   auto request = std::make_unique<Request>(Request{std::move(future), nullptr, nullptr});
   requests_.emplace(request->future.ptr(), request.get());
   port_->notify_space(core.batcher(), request.release());
@@ -106,6 +110,7 @@ void LoopPort::expire(py::handle future) {
 }
 
 void LoopPort::drain() {
+  if (!port_) return;
   std::vector<std::unique_ptr<Request>> finished;
   for (void* const context : port_->drain()) {
     auto& request = finished.emplace_back(static_cast<Request*>(context));

@@ -21,8 +21,10 @@ class LoopPort {
   LoopPort();
   LoopPort(const LoopPort&) = delete;
   LoopPort& operator=(const LoopPort&) = delete;
-  /// The loop is gone: cancels what is in flight, since nobody can receive it.
   ~LoopPort();
+  /// The loop is gone: cancels what is in flight, since nobody can receive it, and lets go of its
+  /// futures, whose coroutines may hold this port in turn.
+  void abandon();
 
   /// Resolves the asyncio future `future` with the outputs by name, later, in drain(). False if the
   /// queue is full.
@@ -36,15 +38,16 @@ class LoopPort {
   /// Resolves the futures of what has finished; those that were cancelled are passed over.
   void drain();
 
-  int fd() const noexcept { return port_->fd(); }
-  std::size_t in_flight() const noexcept { return port_->in_flight(); }
+  int fd() const noexcept { return port_ ? port_->fd() : -1; }
+  std::size_t in_flight() const noexcept { return port_ ? port_->in_flight() : 0; }
 
  private:
   struct Request;
 
+  void refuse_if_abandoned() const;
   std::shared_ptr<Ticket> ticket_behind(py::handle future) const;
 
-  std::unique_ptr<Port> port_;
+  std::unique_ptr<Port> port_;  // null once abandoned
   // By future; the requests themselves belong to the port's list of what is in flight.
   std::unordered_map<PyObject*, Request*> requests_;
 };

@@ -1,7 +1,7 @@
 """Requests of coroutines: one port for each runtime and event loop.
 
-A port's descriptor is read by its loop. The loop's selector holds the only lasting reference to the
-port, so that closing the loop ends the port; what is in flight then is cancelled and dropped.
+A port's descriptor is read by its loop. The loop holds the only reference to the reader, so that
+closing the loop ends it, and with it the port: what is in flight then is cancelled and dropped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,21 @@ from dynbatch._errors import Timeout
 from dynbatch._tensors import Feeds, Outputs
 
 
+class _Reader:
+    """What a loop calls when its port has something to drain; it dies when the loop closes."""
+
+    __slots__ = ("_port",)
+
+    def __init__(self, port: _core.LoopPort) -> None:
+        self._port = port
+
+    def __call__(self) -> None:
+        self._port.drain()
+
+    def __del__(self) -> None:
+        self._port.abandon()
+
+
 class LoopPorts:
     """The ports of one runtime, by event loop."""
 
@@ -35,21 +50,25 @@ class LoopPorts:
     async def infer(self, feeds: Feeds, timeout: float | None) -> Outputs:
         """Submits feeds and awaits their answer; waits for space where the queue is full."""
         loop = asyncio.get_running_loop()
-        port = self._port_of(loop)
         deadline = None if timeout is None else loop.time() + timeout
         future: asyncio.Future[Outputs] = loop.create_future()
-        while not port.submit(self._core, feeds, future):
+        while not self._port_of(loop).submit(self._core, feeds, future):
             if self._core.exceeds_queue(feeds):
                 # It runs in pieces, each of which waits for room: a thread has to do that.
                 # The thread goes on when the await is given up, so that it has rows of its own.
                 wait = functools.partial(self._core.infer, _copied(feeds), OnFull.wait, timeout)
                 return await loop.run_in_executor(None, wait)
-            await self._wait_for_space(loop, port, deadline)
-        timer = None if deadline is None else loop.call_at(deadline, port.expire, future)
+            await self._wait_for_space(loop, deadline)
+        # The port holds the future, and so this frame, which must not hold the port in turn.
+        port = weakref.ref(self._port_of(loop))
+        timer = None if deadline is None else loop.call_at(deadline, _expire, port, future)
         try:
             return await future
         except asyncio.CancelledError:
-            port.cancel(future)
+            alive = port()
+            if alive is not None:
+                alive.cancel(future)
+                del alive
             if future.done() and not future.cancelled():
                 future.exception()  # so that asyncio does not report it as never retrieved
             raise
@@ -71,11 +90,9 @@ class LoopPorts:
             except RuntimeError:
                 continue  # closed meanwhile
 
-    async def _wait_for_space(
-        self, loop: AbstractEventLoop, port: _core.LoopPort, deadline: float | None
-    ) -> None:
+    async def _wait_for_space(self, loop: AbstractEventLoop, deadline: float | None) -> None:
         space: asyncio.Future[None] = loop.create_future()
-        port.notify_space(self._core, space)
+        self._port_of(loop).notify_space(self._core, space)
         try:
             await asyncio.wait_for(space, None if deadline is None else deadline - loop.time())
         except asyncio.TimeoutError:
@@ -91,7 +108,7 @@ class LoopPorts:
 
     def _open(self, loop: AbstractEventLoop) -> _core.LoopPort:
         port = _core.LoopPort()
-        loop.add_reader(port.fileno(), port.drain)
+        loop.add_reader(port.fileno(), _Reader(port))
         key = id(loop)
 
         def forget(_: object, ports: LoopPorts = self) -> None:
@@ -103,6 +120,12 @@ class LoopPorts:
         with self._lock:
             self._ports[key] = (weakref.ref(loop), weakref.ref(port, forget))
         return port
+
+
+def _expire(reference: weakref.ref[_core.LoopPort], future: asyncio.Future[Outputs]) -> None:
+    port = reference()
+    if port is not None:
+        port.expire(future)
 
 
 def _copied(feeds: Feeds) -> Feeds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,10 +47,9 @@ def test_loads_with_a_warning_and_answers_right(
 def test_rows_of_one_request_run_together(name: str, models: dict[str, Path]) -> None:
     feeds = case_named(name).feeds(3)
     expected = answers_of(session(models[name]), feeds)
-    with (
-        pytest.warns(dynbatch.RowsMixWarning),
-        dynbatch.load(models[name], max_batch_size=8) as model,
-    ):
+    with pytest.warns(dynbatch.RowsMixWarning):
+        model = dynbatch.load(models[name], max_batch_size=8)
+    with model:
         for key, array in model.infer(feeds).items():
             np.testing.assert_array_equal(array, expected[key], strict=True)
 
@@ -112,10 +112,9 @@ def test_functions_are_checked_too() -> None:
         return x - x.mean(axis=0)
 
     example = np.random.default_rng(0).standard_normal((3, 4), dtype=np.float32)
-    with (
-        pytest.warns(dynbatch.RowsMixWarning),
-        dynbatch.Batcher(centred, example=example) as batcher,
-    ):
+    with pytest.warns(dynbatch.RowsMixWarning):
+        batcher = dynbatch.Batcher(centred, example=example)
+    with batcher:
         np.testing.assert_array_equal(batcher.infer(example[:1])["output"], np.zeros((1, 4)))
 
 
@@ -129,20 +128,18 @@ def test_dynamically_quantised_minilm(execution: str, tmp_path: Path) -> None:
         Request(feeds, answers_of(run, feeds))
         for feeds in (real.feeds(1, seed=i) for i in range(12))
     ]
-    options = {"execution": execution, "dimensions": real.dimensions, "verify": real.feeds(3)}
+    options: dict[str, Any] = {
+        "execution": execution,
+        "dimensions": real.dimensions,
+        "verify": real.feeds(3),
+    }
     with pytest.warns(dynbatch.RowsMixWarning, match=r"by [0-9.e-]+ of max"):
         model = dynbatch.load(real.path, max_batch_size=8, **options)
     with model:
         for crowd in CROWDS:
             crowd(model, requests, 1e-4)
-    accepted = dynbatch.load(
-        real.path,
-        max_batch_size=8,
-        row_tolerance=1.0,
-        batching="always",
-        max_queue_delay=10,
-        **options,
-    )
+    options |= {"row_tolerance": 1.0, "batching": "always", "max_queue_delay": 10}
+    accepted = dynbatch.load(real.path, max_batch_size=8, **options)
     with accepted:
         futures = [accepted.submit(request.feeds) for request in requests[:8]]
         for future in futures:

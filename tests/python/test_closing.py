@@ -1,0 +1,344 @@
+"""The end of a model: asked for, dropped, at exit, in a fork."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dynbatch
+from gate import Array, Gate, rows
+from model_cases import case_named
+
+EXECUTIONS = ("native", "python")
+
+
+def test_close_waits_for_what_is_accepted(gated: dynbatch.Batcher, gate: Gate) -> None:
+    gate.hold()
+    futures = [gated.submit(rows(0))]
+    gate.wait_until_inside()
+    futures += [gated.submit(rows(i)) for i in range(1, 20)]
+    threading.Thread(target=gate.let_go).start()
+    gated.close()
+    assert all(future.done() for future in futures)
+    for i, future in enumerate(futures):
+        assert future.result()["output"][0, 0] == 2 * i
+    with pytest.raises(dynbatch.Closed):
+        gated.infer(rows(1))
+    with pytest.raises(dynbatch.Closed):
+        gated.submit(rows(1))
+    gated.close()
+    gated.close(drain=False)
+    assert gated.closed
+
+
+def test_close_without_draining_cancels_what_waits(gated: dynbatch.Batcher, gate: Gate) -> None:
+    gate.hold()
+    running = gated.submit(rows(0))
+    gate.wait_until_inside()
+    waiting = [gated.submit(rows(i)) for i in range(1, 20)]
+    closer = threading.Thread(target=gated.close, args=(False,))
+    closer.start()
+    for future in waiting:
+        with pytest.raises(dynbatch.Cancelled):
+            future.result()
+    gate.let_go()
+    closer.join()
+    assert running.done()
+    stats = gated.stats()
+    assert stats.in_flight == 0
+    assert stats.accepted == stats.succeeded + stats.cancelled
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("drain", [True, False])
+def test_close_in_full_flight_ends_every_request_once(
+    drain: bool, execution: str, models: dict[str, Path]
+) -> None:
+    x = case_named("one_gemm").feeds(1)["x"]
+    model = dynbatch.load(models["one_gemm"], execution=execution, batching="always")
+    ended: list[str] = []
+    started = threading.Semaphore(0)
+
+    def call() -> None:
+        while True:
+            try:
+                model.infer(x)
+                ended.append("answered")
+            except dynbatch.Cancelled:
+                ended.append("cancelled")
+            except dynbatch.Closed:
+                return
+            started.release()
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        started.acquire()
+    model.close(drain)
+    for thread in threads:
+        thread.join()
+    stats = model.stats()
+    assert stats.in_flight == 0
+    assert stats.succeeded == ended.count("answered")
+    assert stats.cancelled == ended.count("cancelled")
+    assert stats.accepted == len(ended)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_a_with_statement_closes(execution: str, models: dict[str, Path]) -> None:
+    before = threading.active_count()
+    with dynbatch.load(models["one_gemm"], execution=execution) as model:
+        model.run(None, case_named("one_gemm").feeds(1))
+    assert model.closed
+    assert "closed" in repr(model)
+    assert threading.active_count() == before
+
+
+def test_a_with_statement_that_fails_gives_up(gate: Gate) -> None:
+    def fail() -> None:
+        with dynbatch.Batcher(gate, example=rows(1), batching="always") as batcher:
+            gate.hold()
+            batcher.submit(rows(0))
+            gate.wait_until_inside()
+            futures.append(batcher.submit(rows(1)))
+            threading.Thread(target=gate.let_go).start()
+            raise LookupError
+
+    futures: list[dynbatch.Future] = []
+    with pytest.raises(LookupError):
+        fail()
+    assert futures[0].done()
+
+
+def make_native(models: dict[str, Path]) -> dynbatch.Model:
+    return dynbatch.load(models["one_gemm"])
+
+
+def make_python(models: dict[str, Path]) -> dynbatch.Model:
+    return dynbatch.load(models["one_gemm"], execution="python")
+
+
+@pytest.mark.parametrize("make", [make_native, make_python])
+def test_dropping_closes(
+    make: Callable[[dict[str, Path]], dynbatch.Model], models: dict[str, Path]
+) -> None:
+    before = threading.active_count()
+    model = make(models)
+    future = model.submit(case_named("one_gemm").feeds(1))
+    future.result()
+    dropped = weakref.ref(model)
+    del model
+    gc.collect()
+    assert dropped() is None
+    assert threading.active_count() == before
+    # The future holds what its result needs.
+    assert future.result()["y"].shape == (1, 64)
+
+
+def test_a_function_that_refers_to_its_batcher_is_collected() -> None:
+    class Service:
+        def __init__(self) -> None:
+            self.batcher = dynbatch.Batcher(self.double, example=rows(1))
+
+        def double(self, x: Array) -> Array:
+            return 2 * x
+
+    before = threading.active_count()
+    service = Service()
+    assert service.batcher.infer(rows(2))["output"][0, 0] == 4
+    dropped = weakref.ref(service)
+    del service
+    gc.collect()
+    assert dropped() is None
+    assert threading.active_count() == before
+
+
+def test_dropping_inside_its_own_run_ends_in_time() -> None:
+    holder: list[dynbatch.Batcher] = []
+    dropped: list[weakref.ref[dynbatch.Batcher]] = []
+
+    def drop(x: Array) -> Array:
+        if dropped:
+            holder.clear()
+            gc.collect()
+        return x
+
+    before = set(threading.enumerate())
+    holder.append(dynbatch.Batcher(drop, example=rows(1)))
+    dropped.append(weakref.ref(holder[0]))
+    future = holder[0].submit(rows(1))
+    assert future.exception() is None or isinstance(future.exception(), dynbatch.Error)
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert dropped[0]() is None
+
+
+def test_arrays_that_a_function_keeps_stay_readable() -> None:
+    kept: list[Array] = []
+
+    def keep(x: Array) -> Array:
+        kept.append(x)
+        return x
+
+    batcher = dynbatch.Batcher(keep, example=rows(1), batching="always")
+    batcher.infer(rows(7))
+    batcher.close()
+    del batcher
+    gc.collect()
+    for array in kept:
+        assert array.copy().shape[1] == 4
+
+
+def run_script(script: str, models: dict[str, Path]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(models["one_gemm"])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_exit_with_everything_in_use(execution: str, models: dict[str, Path]) -> None:
+    out = run_script(
+        f"""
+        import sys, threading
+        import numpy as np
+        import dynbatch
+
+        x = np.ones((1, 64), dtype=np.float32)
+        model = dynbatch.load(sys.argv[1], execution={execution!r})
+        futures = [model.submit(x) for _ in range(20)]
+        futures[0].add_done_callback(lambda future: None)
+
+        def call_for_ever():
+            try:
+                while True:
+                    model.infer(x)
+            except (dynbatch.Closed, dynbatch.Cancelled):
+                pass
+
+        for daemon in (True, False):
+            threading.Thread(target=call_for_ever, daemon=daemon).start()
+        unread = model.submit(x)
+        kept = model.run(None, {{"x": x}})
+        print("end of main")
+        """,
+        models,
+    )
+    assert out == "end of main\n"
+
+
+def test_exit_while_a_daemon_waits(models: dict[str, Path]) -> None:
+    run_script(
+        """
+        import threading
+        import numpy as np
+        import dynbatch
+
+        inside = threading.Event()
+        release = threading.Event()
+        armed = []
+
+        def hold(x):
+            if armed:
+                inside.set()
+                release.wait()
+            return x
+
+        batcher = dynbatch.Batcher(hold, example=np.ones((1, 2)))
+        armed.append(True)
+        threads = [
+            threading.Thread(target=batcher.infer, args=(np.ones((1, 2)),), daemon=True)
+            for _ in range(4)
+        ]
+        threading.excepthook = lambda arguments: None
+        for thread in threads:
+            thread.start()
+        inside.wait()
+        threading.Timer(0.1, release.set).start()
+        """,
+        models,
+    )
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_a_fork_is_told_to_load_again(execution: str, models: dict[str, Path]) -> None:
+    out = run_script(
+        f"""
+        import os, sys, gc, warnings
+        import numpy as np
+        import dynbatch
+
+        warnings.simplefilter("ignore")
+        x = np.ones((1, 64), dtype=np.float32)
+        model = dynbatch.load(sys.argv[1], execution={execution!r})
+        gears = dynbatch.GearModel(sys.argv[1], gears=[1])
+        expected = model.run(None, {{"x": x}})[0]
+        future = model.submit(x)
+        child = os.fork()
+        if child == 0:
+            refused = []
+            calls = [
+                lambda: model.run(None, {{"x": x}}),
+                lambda: model.submit(x),
+                lambda: gears.execute(x),
+            ]
+            for call in calls:
+                try:
+                    call()
+                except dynbatch.Closed as error:
+                    refused.append("after fork" in str(error))
+            model.close()
+            closed = model.closed
+            del model, gears, future
+            gc.collect()
+            again = dynbatch.load(sys.argv[1])
+            same = (again.run(None, {{"x": x}})[0] == expected).all()
+            again.close()
+            os._exit(0 if refused == [True] * 3 and closed and same else 1)
+        _, status = os.waitpid(child, 0)
+        print(status, (model.run(None, {{"x": x}})[0] == expected).all())
+        model.close()
+        """,
+        models,
+    )
+    assert out == "0 True\n"
+
+
+def test_a_future_of_the_parent_is_not_waited_for_in_a_fork(
+    gated: dynbatch.Batcher, gate: Gate
+) -> None:
+    gate.hold()
+    future = gated.submit(rows(0))
+    gate.wait_until_inside()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            future.result()
+        except dynbatch.Closed:
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    gate.let_go()
+    np.testing.assert_array_equal(future.result()["output"], rows(0))

@@ -1,0 +1,113 @@
+"""What a model tells about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dynbatch
+from gate import Gate, rows
+from model_cases import case_named
+
+
+def test_requests_balance(gated: dynbatch.Batcher, gate: Gate) -> None:
+    gate.hold()
+    running = gated.submit(rows(0))
+    gate.wait_until_inside()
+    cancelled = gated.submit(rows(1))
+    assert gated.stats().in_flight == 2
+    assert gated.stats().runs_under_way == 1
+    cancelled.cancel()
+    with pytest.raises(dynbatch.Timeout):
+        gated.infer(rows(2), timeout=0.01)
+    with pytest.raises(dynbatch.InvalidInput):
+        gated.infer(np.ones(3))
+    assert gated.stats().in_flight == 1
+    gate.let_go()
+    running.result()
+    gated.close()
+    stats = gated.stats()
+    assert (stats.accepted, stats.succeeded, stats.cancelled, stats.timed_out) == (3, 1, 1, 1)
+    assert (stats.failed, stats.in_flight, stats.refused) == (0, 0, 1)
+
+
+def test_runs_are_counted_by_size_and_reason(models: dict[str, Path]) -> None:
+    x = case_named("one_gemm").feeds(8)["x"]
+    with dynbatch.load(
+        models["one_gemm"], max_batch_size=4, batching="always", max_queue_delay=10
+    ) as model:
+        futures = [model.submit(row[None]) for row in x]
+        for future in futures:
+            future.result()
+        futures = [model.submit(x[:3])]
+    stats = model.stats()
+    assert stats.batches_by_size == (0, 0, 0, 1, 2)
+    assert (stats.rows, stats.batches, stats.padded_rows) == (11, 3, 0)
+    assert (stats.closed_full, stats.closed_drain) == (2, 1)
+    assert stats.closed_idle + stats.closed_delay + stats.closed_space == 0
+    assert stats.runs_on_callers + stats.runs_on_workers == 3
+    assert stats.run_time.count == 3
+    assert 0 < stats.run_time.p50 <= stats.run_time.p99
+    assert stats.resident_bytes > 0
+
+
+@pytest.mark.parametrize(("execution", "threads"), [("native", 0), ("python", 2)])
+def test_execution_and_threads(execution: str, threads: int, models: dict[str, Path]) -> None:
+    with dynbatch.load(models["one_gemm"], execution=execution, workers=2) as model:
+        stats = model.stats()
+        assert stats.execution == execution
+        assert stats.workers == 2
+        assert stats.python_threads == threads
+        assert execution in repr(model)
+
+
+def test_hints_set_workers(models: dict[str, Path]) -> None:
+    from dynbatch._cpus import available_cpus
+
+    for hint, workers in (("latency", 1), ("throughput", available_cpus()), (None, None)):
+        with dynbatch.load(models["one_gemm"], hint=hint, max_batch_size=2) as model:
+            assert model.stats().workers == (workers or available_cpus())
+
+
+def test_stats_are_a_frozen_snapshot(gated: dynbatch.Batcher) -> None:
+    stats = gated.stats()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        stats.accepted = 5  # type: ignore[misc]
+    gated.infer(rows(1))
+    assert stats.accepted == 0
+    assert gated.stats().accepted == 1
+    names = {field.name for field in dataclasses.fields(stats)}
+    native = {name for name in dir(dynbatch._core.Stats) if not name.startswith("_")}
+    assert native <= names
+
+
+def test_the_gear_table_shows_what_was_measured(models: dict[str, Path]) -> None:
+    with dynbatch.load(models["mlp"], gears=[8, 1, 4]) as model:
+        table = model.gears
+        assert table == model.stats().gear_table
+        assert [gear.batch_size for gear in table.gears] == [8, 1, 4]
+        assert table.kind == "batch size"
+        assert not table.filled
+        for gear in table.gears:
+            assert gear.seconds > 0
+            assert gear.seconds_per_row == gear.seconds / gear.batch_size
+            assert gear.input_bytes == gear.output_bytes == gear.batch_size * 256 * 4
+        plan = model.memory_plan()
+        assert [gear.batch_size for gear in plan.gears] == [8, 1, 4]
+        blocks = plan.batch_blocks * plan.batch_block_bytes
+        assert plan.total_bytes >= blocks + plan.output_blocks * plan.output_block_bytes
+        assert plan.queue_capacity > 0
+
+
+def test_the_delay_may_be_changed(gated: dynbatch.Batcher) -> None:
+    assert gated.max_queue_delay == 0
+    gated.max_queue_delay = 0.25
+    assert gated.max_queue_delay == 0.25
+    with pytest.raises(dynbatch.InvalidArgument, match="max_queue_delay"):
+        gated.max_queue_delay = 11
+    future = gated.submit(rows(1))
+    gated.max_queue_delay = 0
+    np.testing.assert_array_equal(future.result()["output"], rows(2))
