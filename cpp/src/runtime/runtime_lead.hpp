@@ -91,6 +91,9 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
   }
   if (!taken.failure) {
     complete(parts, first, outputs, true);
+    // acquire: pairs with close, which has asked the run to end early.
+  } else if (cancelling_.load(std::memory_order_acquire)) {
+    cancel(parts);
   } else if (count == 1 || !executor_.reruns()) {
     fail(parts, taken.failure);
   } else if (on_caller) {

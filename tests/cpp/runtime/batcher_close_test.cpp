@@ -92,7 +92,7 @@ TEST(BatcherClose, WithoutDrainAsksTheRunToEnd) {
   endless.executor->gate.wait_for(1);
   const Ticket waiting = endless.batcher.submit({&endless.view, 1});
   endless.batcher.close(false);
-  EXPECT_EQ(running.code(), ErrorCode::execution);
+  EXPECT_EQ(running.code(), ErrorCode::cancelled);
   EXPECT_EQ(waiting.code(), ErrorCode::cancelled);
   expect_balance(endless.batcher);
 }
@@ -100,7 +100,7 @@ TEST(BatcherClose, WithoutDrainAsksTheRunToEnd) {
 TEST(BatcherClose, WithoutDrainAsksTheRunOfACallerToEnd) {
   EndlessBatcher endless;
   std::thread caller(
-      [&] { EXPECT_EQ(endless.batcher.infer({&endless.view, 1}).code(), ErrorCode::execution); });
+      [&] { EXPECT_EQ(endless.batcher.infer({&endless.view, 1}).code(), ErrorCode::cancelled); });
   endless.executor->gate.wait_for(1);
   endless.batcher.close(false);
   caller.join();
