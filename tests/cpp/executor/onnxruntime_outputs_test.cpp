@@ -128,8 +128,7 @@ TEST(OnnxRuntimeOutputs, ConstantOutputFailsTheRunAndOverrunsNothing) {
     std::vector<float> y(6);
     std::vector<float> c(8, -1.0F);
     KeptOutputs kept;
-    EXPECT_EQ(run(*executor, rows, {x.data()}, {y.data(), c.data()}, kept).code,
-              ErrorCode::model);
+    EXPECT_EQ(run(*executor, rows, {x.data()}, {y.data(), c.data()}, kept).code, ErrorCode::model);
     for (std::size_t place = rows; place < 8; ++place) EXPECT_EQ(c[place], -1.0F);
     EXPECT_THAT(run(*executor, rows, {x.data()}, {y.data(), nullptr}, kept).message,
                 HasSubstr("'c' has the shape [2]"));
