@@ -83,7 +83,7 @@ test-asan test-tsan: test-%: deps models
 	@cmake --build --preset $*
 	@ctest --preset $* -j $(JOBS) -LE slow
 
-stress: deps models ## Stress and exhaustive model tests, with and without ThreadSanitizer
+stress: deps models ## Stress tests thrice, with and without ThreadSanitizer
 	@for preset in release tsan; do \
 	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
 	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
