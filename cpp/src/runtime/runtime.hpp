@@ -213,6 +213,7 @@ class Runtime {
   // runtime_close.hpp
   void cancel_queued(Lock& lock) noexcept;
   void unsafe_refuse_space() noexcept;
+  bool unsafe_in_flight() const noexcept;
   bool unsafe_at_rest() const noexcept;
   bool unsafe_all_is_back() const noexcept;
   /// In the child of a fork, whose lock may be held for ever by a thread that is not there.

@@ -117,9 +117,15 @@ void Runtime<P>::unsafe_refuse_space() noexcept {
   unsafe_serve_space();
 }
 
+/// Whether blocks are in use, each of which will be given back.
+template <class P>
+bool Runtime<P>::unsafe_in_flight() const noexcept {
+  return leading_ > 0 || !queue_.unsafe_idle();
+}
+
 template <class P>
 bool Runtime<P>::unsafe_at_rest() const noexcept {
-  return leading_ == 0 && claiming_ == 0 && queue_.unsafe_idle();
+  return !unsafe_in_flight() && claiming_ == 0;
 }
 
 /// Once the runtime is closed and at rest, workers leave and close() returns.

@@ -159,10 +159,11 @@ void Runtime<P>::unsafe_serve_space() noexcept {
     SpaceWaiter* const waiter = space_first_;
     if (waiter->port != nullptr) {
       told += waiter->rows;
-      if (told > queue_.unsafe_room(told, nullptr) && !unsafe_at_rest()) break;
+      if (told > queue_.unsafe_room(told, nullptr) && unsafe_in_flight()) break;
     } else {
       const std::size_t wanted = told + waiter->rows;
-      if (told > 0 && queue_.unsafe_room(wanted, waiter->key) < wanted) break;
+      // Only while more room is to come: those who were told may never ask for it.
+      if (told > 0 && queue_.unsafe_room(wanted, waiter->key) < wanted && unsafe_in_flight()) break;
       waiter->claim = queue_.unsafe_claim(waiter->rows, waiter->key);
       if (waiter->claim.rows == 0) break;
     }

@@ -272,6 +272,53 @@ TEST(Runtime, ExclusiveRequestsRunOneByOne) {
   EXPECT_THAT(runtime.log.runs(), ElementsAre(Rows{1.0F}, Rows{2.0F, 3.0F}, Rows{4.0F}));
 }
 
+/// Who was told of room may never come for it; with nothing in flight nobody else would be woken.
+TEST(Runtime, RoomIsNotKeptForWhoWasToldOnceNothingIsInFlight) {
+  Driven runtime(setup_of(2, 1));
+  const auto first = runtime.submit({1.0F});
+  const auto second = runtime.submit({2.0F});
+  CompletionPort port;
+  runtime->notify_space(port.implementation(), &port, 2);
+  std::promise<void> parked;
+  std::thread caller([&] {
+    HookedPlatform::on_park = [&] {
+      HookedPlatform::on_park = nullptr;
+      parked.set_value();
+    };
+    EXPECT_EQ(runtime.submit({3.0F}, {.on_full = OnFull::wait}).wait(), ErrorCode::none);
+  });
+  parked.get_future().wait();
+  runtime.add_worker();
+  caller.join();
+  std::vector<void*> contexts;
+  port.drain(contexts);
+  EXPECT_THAT(contexts, ElementsAre(&port));
+}
+
+/// The rest of a cut request waits behind a notice of more room than there will be while it waits.
+TEST(Runtime, NoticeOfMoreRoomThanThereIsHoldsNobodyUp) {
+  Driven runtime(setup_of(2, 1));
+  const auto first = runtime.submit({1.0F});
+  CompletionPort port;
+  std::promise<void> parked;
+  std::thread caller([&] {
+    HookedPlatform::on_park = [&] {
+      HookedPlatform::on_park = nullptr;
+      parked.set_value();
+    };
+    const auto large = runtime.submit(Rows(6, 2.0F), {.on_full = OnFull::wait});
+    EXPECT_EQ(large.wait(), ErrorCode::none);
+  });
+  parked.get_future().wait();
+  runtime->notify_space(port.implementation(), &port, 3);
+  runtime.add_worker();
+  caller.join();
+  port.wait();
+  std::vector<void*> contexts;
+  port.drain(contexts);
+  EXPECT_THAT(contexts, ElementsAre(&port));
+}
+
 TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {
   Driven runtime(setup_of(2, 1));
   CompletionPort port;
