@@ -216,6 +216,18 @@ def test_decorated_dicts_stay_dicts() -> None:
         assert list(named(rows(1))) == ["twice"]
 
 
+def test_every_element_type_passes() -> None:
+    import ml_dtypes
+
+    kinds = [*"?bBhHiIlLqQefd", ml_dtypes.bfloat16]
+    for kind in kinds:
+        example = np.ones((2, 3)).astype(kind)
+        with dynbatch.Batcher(lambda x: x, example=example, max_batch_size=2) as batcher:
+            answer = batcher.infer(example)["output"]
+            assert answer.dtype == example.dtype
+            np.testing.assert_array_equal(answer.astype(float), example.astype(float))
+
+
 async def coroutine_function(x: Array) -> Array:
     return x
 
