@@ -192,3 +192,30 @@ def test_only_wanted_outputs_are_computed(models: dict[str, Path]) -> None:
                 np.testing.assert_array_equal(got, reference)
             with pytest.raises(dynbatch.InvalidInput, match="total_f32"):
                 model.run(["total_f32"], feeds)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_bfloat16_is_the_dtype_of_ml_dtypes(execution: str, tmp_path: Path) -> None:
+    import ml_dtypes
+    from onnx import TensorProto, helper, save
+
+    bfloat16 = TensorProto.BFLOAT16
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+            helper.make_node("Add", ["wide", "wide"], ["sum"]),
+            helper.make_node("Cast", ["sum"], ["y"], to=bfloat16),
+        ],
+        "graph",
+        [helper.make_tensor_value_info("x", bfloat16, ["batch", 3])],
+        [helper.make_tensor_value_info("y", bfloat16, ["batch", 3])],
+    )
+    path = tmp_path / "bfloat16.onnx"
+    save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)]), path)
+    x = np.array([[1, 2, 3]]).astype(ml_dtypes.bfloat16)
+    with dynbatch.load(path, execution=execution, max_batch_size=2) as model:
+        answer = model.infer(x)["y"]
+        assert answer.dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(answer, x + x)
+        with pytest.raises(dynbatch.InvalidInput, match="expected dtype bfloat16, got float32"):
+            model.infer(x.astype(np.float32))
