@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
 import os
 import warnings
@@ -58,6 +57,8 @@ def library_path() -> str:
 
 def installed_distributions() -> dict[str, str]:
     """The installed distributions of ONNX Runtime, with their versions."""
+    import importlib.metadata  # here, since it takes longer to import than the rest of the package
+
     found = {}
     for name in _DISTRIBUTIONS:
         try:
