@@ -46,7 +46,7 @@ def from_threads(model: dynbatch.Model, requests: Sequence[Request], tolerance: 
 
 
 def from_futures(model: dynbatch.Model, requests: Sequence[Request], tolerance: float) -> None:
-    """All submitted, then all read."""
+    """All submitted, then all read. The model must have been loaded with `on_full="wait"`."""
     futures = [model.submit(request.feeds) for request in requests]
     for future, request in zip(futures, requests, strict=True):
         assert_close(future.result(), request.expected, tolerance=tolerance)
