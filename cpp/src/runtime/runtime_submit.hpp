@@ -127,6 +127,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
         refusal = std::move(failure);
         return false;
       }
+      // What was accepted and cannot go on is given up like all else that a close finds waiting.
+      if (failure.code == ErrorCode::closed) failure.code = ErrorCode::cancelled;
       ledger_->set_failure(request, failure);  // the parts that are on their way end it
       break;
     }
