@@ -168,7 +168,10 @@ class Runtime {
                     bool& look, Failure& refusal) noexcept;
   bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
                      Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal);
+  void unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
+  bool unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
   std::string no_room(std::uint32_t rows) const;
+  std::string too_many_rows(std::size_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
   void write(const Claim& claim, std::span<const InputView> inputs,
              std::uint32_t request_row) noexcept;
