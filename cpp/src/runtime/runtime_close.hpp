@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/fork_guard.hpp"
@@ -30,10 +31,13 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
           BlockLayout(executor.spec().outputs, memory_rows(setup_)), setup_.output_blocks,
           setup_.workers)),
       input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
+      rerun_memory_(input_memory_.layout(), fills() ? setup_.workers : 0),
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.blocks);
+  free_rerun_blocks_.resize(rerun_memory_.count());
+  std::iota(free_rerun_blocks_.begin(), free_rerun_blocks_.end(), 0);
   statistics_.batches_by_size.resize(setup_.block_rows + 1);
   executor_.prepare({.input_slots = input_memory_.slots(),
                      .output_slots = ledger_->output_memory.slots(),
@@ -177,7 +181,8 @@ void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
     const std::uint32_t word = rest_word_.load(std::memory_order_acquire);
     {
       const Lock lock(mutex_);
-      if (present_workers_ >= count) return;
+      // relaxed: written under the lock. Workers leave a closed runtime, or never enter it.
+      if (present_workers_ >= count || closing_.load(std::memory_order_relaxed)) return;
     }
     P::park(rest_word_, word, kNever);
   }
@@ -193,7 +198,8 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.in_flight = ledger_->in_flight();
   stats.refused = ledger_->refused();
   stats.unread_bytes = ledger_->unread_bytes();
-  stats.resident_bytes = input_memory_.resident_bytes() + ledger_->output_memory.resident_bytes();
+  stats.resident_bytes = input_memory_.resident_bytes() + rerun_memory_.resident_bytes() +
+                         ledger_->output_memory.resident_bytes();
   stats.workers = setup_.workers;
   if (forked()) return;
   const Lock lock(mutex_);
@@ -228,7 +234,8 @@ bool Runtime<P>::invariants_hold() noexcept {
 template <class P>
 bool Runtime<P>::unsafe_all_is_back() const noexcept {
   return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
-         runs_under_way_ == 0 && failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+         runs_under_way_ == 0 && free_rerun_blocks_.size() == rerun_memory_.count() &&
+         failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
          // relaxed: written under the lock.
          permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }

@@ -34,6 +34,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       const Lock lock(mutex_);
       const bool goes_on = !taken.failed_before && !own->is_done() && active_workers_ == 0;
       if (taken.failed_before) {
+        unsafe_note_waits(record);
         --runs_under_way_;
         failed_.push_back(std::move(taken));  // reserved; a worker isolates it
         unsafe_note_rest();                   // without workers, close() ends it
@@ -65,8 +66,9 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
     if (part.request->is_done()) return;  // given up: its rows are skipped if they stand at an end
     first = std::min(first, row);
     end = row + part.rows;
-    if (part.request->submitted_at == 0 || part.request_row > 0 || record.wait_count == kSamples)
-      return;
+    if (part.request->submitted_at == 0 || part.request_row > 0 || taken.failed_before ||
+        record.wait_count == kSamples)
+      return;  // not sampled, or noted already
     if (now == 0) now = P::now();
     record.waits[record.wait_count++] = now - part.request->submitted_at;
   });
@@ -171,8 +173,6 @@ void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
   std::vector<Range> ranges{{count / 2, count}, {0, count / 2}};
   std::size_t failures = 0;
   bool any_success = false;
-  // Filling writes behind the rows of a run, where the next ones stand: they run from memory apart.
-  const GearMemory apart(fills() ? input_memory_.layout() : BlockLayout{}, fills() ? 1 : 0);
   while (!ranges.empty()) {
     const Range range = ranges.back();
     ranges.pop_back();
@@ -190,34 +190,62 @@ void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
       fail(some, taken.failure);
       continue;
     }
-    RowRange rows{.memory = &input_memory_,
-                  .block = taken.block,
-                  .first = first,
-                  .key = queue_.key(taken.block),
-                  .parts = some};
-    if (fills()) {
-      copy_rows(taken.block, first, some.size(), apart);
-      rows.memory = &apart;
-      rows.block = 0;
-      rows.first = 0;
-    }
-    RunRecord run{.rerun = true};
-    const Failure failure = execute(rows, outputs, run);
-    note_run(run);
+    const Failure failure = rerun(taken.block, first, some, outputs);
     if (!failure) {
       any_success = true;
-      complete(some, 0, outputs, false);
-      for (AdoptedOutput& output : outputs.adopted) output.clear();
-    } else if (range.last - range.first == 1) {
-      ++failures;
+      continue;
+    }
+    ++failures;
+    if (range.last - range.first == 1) {
       fail(some, failure);
     } else {
-      ++failures;
       const std::size_t half = range.first + (range.last - range.first) / 2;
       ranges.push_back({half, range.last});
       ranges.push_back({range.first, half});
     }
   }
+}
+
+/// Runs a part of a failed batch again, from row `first` of its block on, and completes it unless it
+/// fails.
+template <class P>
+Failure Runtime<P>::rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
+                          OutputBlock<P>& outputs) noexcept {
+  RowRange rows{.memory = &input_memory_,
+                .block = block,
+                .first = first,
+                .key = queue_.key(block),
+                .parts = parts};
+  if (fills()) {
+    // Filling writes behind the rows of a run, where the next ones stand: they run from memory apart.
+    rows.memory = &rerun_memory_;
+    rows.block = acquire_rerun_block();
+    rows.first = 0;
+    copy_rows(block, first, parts.size(), rows.block);
+  }
+  RunRecord run{.rerun = true};
+  Failure failure = execute(rows, outputs, run);
+  note_run(run);
+  if (fills()) release_rerun_block(rows.block);
+  if (failure) return failure;
+  complete(parts, 0, outputs, false);
+  for (AdoptedOutput& output : outputs.adopted) output.clear();
+  return {};
+}
+
+/// There is one for each worker.
+template <class P>
+std::uint32_t Runtime<P>::acquire_rerun_block() noexcept {
+  const Lock lock(mutex_);
+  const std::uint32_t block = free_rerun_blocks_.back();
+  free_rerun_blocks_.pop_back();
+  return block;
+}
+
+template <class P>
+void Runtime<P>::release_rerun_block(std::uint32_t block) noexcept {
+  const Lock lock(mutex_);
+  free_rerun_blocks_.push_back(block);
 }
 
 /// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
@@ -351,6 +379,11 @@ void Runtime<P>::note_run(const RunRecord& run) noexcept {
   statistics_.add(run);
 }
 
+template <class P>
+void Runtime<P>::unsafe_note_waits(const Record& record) noexcept {
+  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+}
+
 /// The batch is over: its block is free again, and whoever waited for room gets it.
 template <class P>
 void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
@@ -359,18 +392,19 @@ void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcep
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) statistics_.add(record.run);
-  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+  unsafe_note_waits(record);
   unsafe_serve_space();
   unsafe_note_rest();
 }
 
 template <class P>
 void Runtime<P>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
-                           const GearMemory& to) const noexcept {
-  for (std::size_t i = 0; i < to.layout().row_bytes.size(); ++i) {
-    const std::size_t row_bytes = to.layout().row_bytes[i];
-    if (row_bytes > 0)
-      std::memcpy(to.row(0, i, 0), input_memory_.row(block, i, first), rows * row_bytes);
+                           std::uint32_t rerun_block) const noexcept {
+  const std::vector<std::size_t>& row_bytes = input_memory_.layout().row_bytes;
+  for (std::size_t i = 0; i < row_bytes.size(); ++i) {
+    if (row_bytes[i] == 0) continue;
+    std::memcpy(rerun_memory_.row(rerun_block, i, 0), input_memory_.row(block, i, first),
+                rows * row_bytes[i]);
   }
 }
 
