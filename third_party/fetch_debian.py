@@ -126,7 +126,12 @@ def debian_archive() -> ArchiveSource:
 class Apt:
     """apt-get, either as the machine has it or on lists of its own below a folder."""
 
-    def __init__(self, folder: Path | None = None, source_list: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        source_list: str | None = None,
+        keyring: Path | None = None,
+    ) -> None:
         self.options: list[str] = ["-qq", "-o", "APT::Sandbox::User=root"]
         if folder is None:
             return
@@ -146,6 +151,14 @@ class Apt:
             settings += [
                 f'Dir::Etc::SourceList "{folder / "sources.list"}";',
                 'Dir::Etc::SourceParts "/dev/null";',
+            ]
+        if keyring is not None:
+            # Sources name a keyring in signed-by, too, but not where its path has a space.
+            (folder / "keys").mkdir(exist_ok=True)
+            shutil.copy(keyring, folder / "keys")
+            settings += [
+                'Dir::Etc::Trusted "/dev/null";',
+                f'Dir::Etc::TrustedParts "{folder / "keys"}";',
             ]
         configuration = folder / "apt.conf"
         configuration.write_text("\n".join(settings) + "\n", encoding="utf-8")
@@ -217,8 +230,9 @@ def fetch_header(build: Path) -> list[Path]:
     keys = build / "apt" / "keyring"
     unpack(fetch_from_machine((KEYRING_PACKAGE,), build), keys)
     keyring = keys / "usr/share/keyrings/debian-archive-keyring.gpg"
-    options = "trusted=yes" if archive.trusted else f"signed-by={keyring}"
-    apt = Apt(build / "apt" / HEADER_SUITE, f"deb [{options}] {archive.uri} {HEADER_SUITE} main\n")
+    options = "[trusted=yes] " if archive.trusted else ""
+    source = f"deb {options}{archive.uri} {HEADER_SUITE} main\n"
+    apt = Apt(build / "apt" / HEADER_SUITE, source, keyring)
     apt.update()
     return apt.download(packages, build / "apt" / "debs")
 
