@@ -57,7 +57,7 @@ def main() -> None:
         if result.returncode == 0:
             (clean / digest).touch()
             return source, ""
-        return source, result.stdout + result.stderr
+        return source, f"{result.stdout}{result.stderr}exit {result.returncode}"
 
     work = [(source, tree.resolve()) for tree in arguments.build for source in sources_of(tree)]
     with ThreadPoolExecutor(arguments.jobs) as pool:
