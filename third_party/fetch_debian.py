@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -237,21 +238,28 @@ def fetch_header(build: Path) -> list[Path]:
     return apt.download(packages, build / "apt" / "debs")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Unpack the Debian packages that tests need.")
-    parser.add_argument("--build", type=Path, default=ROOT / "build", help="the build folder")
-    build = parser.parse_args().build.resolve()
-    dependencies = build / "deps"
-    stamp = dependencies / ".complete"
-    wanted = " ".join((*TEST_PACKAGES, HEADER_PACKAGE)) + "\n"
+def provide(
+    stamp_name: str, packages: tuple[str, ...], fetch: Callable[[Path], list[Path]], build: Path
+) -> None:
+    """Unpack packages, unless an earlier run unpacked these."""
+    stamp = build / "deps" / stamp_name
+    wanted = " ".join(packages) + "\n"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return
     if shutil.which("apt-get") is None:
         raise SystemExit("the C++ tests take GoogleTest from Debian packages, and there is no apt")
+    unpack(fetch(build), build / "deps")
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Unpack the Debian packages that tests need.")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="the build folder")
+    build = parser.parse_args().build.resolve()
     os.environ["LC_ALL"] = "C"
     try:
-        unpack(fetch_test_libraries(build), dependencies)
-        unpack(fetch_header(build), dependencies)
+        provide(".libraries", TEST_PACKAGES, fetch_test_libraries, build)
+        provide(".header", (HEADER_PACKAGE,), fetch_header, build)
     except LookupError as reason:
         print(
             f"{reason}: the test that compares our ABI declaration with ONNX Runtime's C header "
@@ -259,10 +267,8 @@ def main() -> None:
             "-DDYNBATCH_ORT_INCLUDE=<folder>",
             file=sys.stderr,
         )
-        return
     except subprocess.CalledProcessError as failure:
         sys.exit(f"failed ({failure.returncode}): {' '.join(failure.cmd)}")
-    stamp.write_text(wanted, encoding="utf-8")
 
 
 if __name__ == "__main__":

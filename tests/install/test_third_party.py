@@ -59,6 +59,27 @@ def test_one_line_sources_are_read() -> None:
     )
 
 
+def test_libraries_are_kept_where_no_release_has_the_header(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched = []
+
+    def fetch_libraries(build: Path) -> list[Path]:
+        fetched.append(build)
+        return []
+
+    def fetch_header(build: Path) -> list[Path]:
+        raise LookupError("ubuntu has no header")
+
+    monkeypatch.setattr(fetch_debian, "fetch_test_libraries", fetch_libraries)
+    monkeypatch.setattr(fetch_debian, "fetch_header", fetch_header)
+    monkeypatch.setattr(sys, "argv", ["fetch_debian.py", "--build", str(tmp_path)])
+    for _ in range(2):
+        fetch_debian.main()
+        assert "ubuntu has no header: " in capsys.readouterr().err
+    assert fetched == [tmp_path]
+
+
 def check_machine(python: str, cxx: str, path: Path | None = None) -> tuple[int, str]:
     result = subprocess.run(
         ["/bin/sh", str(ROOT / "third_party/check_machine.sh"), python, cxx],
