@@ -99,7 +99,6 @@ def real(request: pytest.FixtureRequest) -> RealCase:
     return RealCase(model, [Request(r.feeds, a) for r, a in zip(requests, answers, strict=True)])
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_real_models_in_company(real: RealCase, execution: str) -> None:
@@ -116,7 +115,6 @@ def test_real_models_in_company(real: RealCase, execution: str) -> None:
     assert share_in_company(stats.batches_by_size) >= 0.8
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
@@ -129,7 +127,6 @@ def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
     )
 
 
-@pytest.mark.model
 def test_real_model_with_batch_on_another_axis_is_refused() -> None:
     silero = real_models()["silero_vad"]
     for execution in EXECUTIONS:
