@@ -150,6 +150,13 @@ def test_python_examples_run(script: Path, models: Path) -> None:
     ).strip()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_demo_runs(tmp_path: Path) -> None:
+    printed = run([sys.executable, ROOT / "examples/demo", "--quick"], cwd=tmp_path)
+    assert "All answers are right" in printed
+
+
 def excerpts(block: Block) -> Iterator[str]:
     """The parts of a block that stand together in its source; `// ...` is for what is between."""
     for part in re.split(r"^// \.\.\.\n", block.text, flags=re.MULTILINE):
