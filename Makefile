@@ -118,10 +118,10 @@ lint-python: $(ENVIRONMENT)
 	@$(PY) -m mypy tests/install/*.py
 	@$(PYTEST) tests/lint
 
-lint-cpp: deps models
+lint-cpp: $(ENVIRONMENT)
 	@clang-format --dry-run -Werror $(CXX_FILES)
-	@cmake --preset dev >/dev/null
-	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/dev --jobs $(JOBS)
+	@cmake --preset lint >/dev/null
+	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/lint --jobs $(JOBS)
 
 format: $(ENVIRONMENT) ## Format all C++ and Python
 	@clang-format -i $(CXX_FILES)
