@@ -156,10 +156,7 @@ void Core::wait_for_workers() {
 void Core::close(bool drain) {
   if (python::fork_generation() != fork_generation_) return;
   refuse_inside_own_run();
-  {
-    const GilRelease release;
-    batcher_->close(drain);
-  }
+  wait_for_close(*batcher_, drain);
   drop_deferred();
 }
 

@@ -66,6 +66,8 @@ class DYNBATCH_EXPORT Batcher {
   /// Refuses new requests. drain: waits for the accepted ones. Otherwise cancels those that wait and
   /// asks the running batches to end early. Returns when no run is inside the executor.
   void close(bool drain = true) noexcept;
+  /// The same, but returns false after `time` if that is not over; call again to wait on.
+  bool close_for(std::chrono::nanoseconds time, bool drain = true) noexcept;
   bool closed() const noexcept;
 
   const ModelSpec& spec() const noexcept;

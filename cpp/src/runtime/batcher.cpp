@@ -194,6 +194,9 @@ void Batcher::wait_for_workers() noexcept {
 }
 
 void Batcher::close(bool drain) noexcept { implementation_->runtime().close(drain); }
+bool Batcher::close_for(std::chrono::nanoseconds time, bool drain) noexcept {
+  return implementation_->runtime().close(drain, after(StdPlatform::now(), time.count()));
+}
 bool Batcher::closed() const noexcept { return implementation_->runtime().closed(); }
 const ModelSpec& Batcher::spec() const noexcept {
   return implementation_->core()->executor->spec();

@@ -11,7 +11,8 @@
 // and all of them are seq_cst. So a due row and a free permit never coexist without a thread on its
 // way, and a row not yet due has a worker that wakes in time.
 //
-// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_close.hpp.
+// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_isolate.hpp,
+// runtime_close.hpp.
 #pragma once
 
 #include <array>
@@ -74,8 +75,8 @@ class Runtime {
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
-  /// See Batcher::close. May be called by any thread, several times.
-  void close(bool drain) noexcept;
+  /// See Batcher::close_for. May be called by any thread, several times.
+  bool close(bool drain, Nanoseconds deadline = kNever) noexcept;
   bool closed() const noexcept;
   void set_max_delay(Nanoseconds delay) noexcept;
   /// A moving average of the last runs; 0 before the first.
@@ -200,24 +201,26 @@ class Runtime {
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
-  void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
-  Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
-                OutputBlock<P>& outputs) noexcept;
-  std::uint32_t acquire_rerun_block() noexcept;
-  void release_rerun_block(std::uint32_t block) noexcept;
   void note_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
   void store_copy(R& request, const Part<P>& part, std::uint32_t row,
                   OutputBlock<P>& outputs) noexcept;
-  void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
-                 std::uint32_t rerun_block) const noexcept;
   void fail(std::span<Part<P>> parts, const Failure& failure) noexcept;
   void cancel(std::span<Part<P>> parts) noexcept;
   void end_part(R& request, Tally& tally, R*& to_tell) noexcept;
   void tell_all(R* to_tell, const Tally& tally) noexcept;
   void unsafe_note_waits(const Record& record) noexcept;
   void unsafe_finish(const Taken& taken, const Record& record) noexcept;
+
+  // runtime_isolate.hpp: finding what makes a batch fail.
+  void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
+  Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
+                OutputBlock<P>& outputs) noexcept;
+  std::uint32_t acquire_rerun_block() noexcept;
+  void release_rerun_block(std::uint32_t block) noexcept;
+  void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
+                 std::uint32_t rerun_block) const noexcept;
 
   // runtime_close.hpp
   void cancel_queued(Lock& lock) noexcept;
@@ -274,5 +277,6 @@ class Runtime {
 
 #include "runtime/runtime_close.hpp"
 #include "runtime/runtime_dispatch.hpp"
+#include "runtime/runtime_isolate.hpp"
 #include "runtime/runtime_lead.hpp"
 #include "runtime/runtime_submit.hpp"

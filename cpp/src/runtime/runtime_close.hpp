@@ -1,4 +1,4 @@
-// Runtime, part 4 of 4: making, closing, and telling.
+// Runtime, part 5 of 5: making, closing, and telling.
 #pragma once
 
 #include <algorithm>
@@ -52,8 +52,8 @@ Runtime<P>::~Runtime() {
 }
 
 template <class P>
-void Runtime<P>::close(bool drain) noexcept {
-  if (forked()) return;
+bool Runtime<P>::close(bool drain, Nanoseconds deadline) noexcept {
+  if (forked()) return true;
   Lock lock(mutex_);
   // relaxed: written under the lock.
   if (!closing_.load(std::memory_order_relaxed)) {
@@ -82,12 +82,14 @@ void Runtime<P>::close(bool drain) noexcept {
     if (present_workers_ == 0 && runs_under_way_ == 0)
       cancel_queued(lock);  // nobody else will come
     if (stopping_) break;
+    if (deadline != kNever && P::now() >= deadline) return false;
     // relaxed: changes under the lock only.
     const std::uint32_t word = rest_word_.load(std::memory_order_relaxed);
     lock.unlock();
-    P::park(rest_word_, word, kNever);
+    P::park(rest_word_, word, deadline);
     lock.lock();
   }
+  return true;
 }
 
 /// Ends what waits, without a permit. The lock is free while tickets are told.

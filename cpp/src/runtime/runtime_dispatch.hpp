@@ -1,4 +1,4 @@
-// Runtime, part 2 of 4: permits, workers, the timer, and callers that wait for room.
+// Runtime, part 2 of 5: permits, workers, the timer, and callers that wait for room.
 #pragma once
 
 #include <algorithm>

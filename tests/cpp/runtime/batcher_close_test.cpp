@@ -22,6 +22,7 @@ using dynbatch::testing::Gate;
 using dynbatch::testing::make_executor;
 using dynbatch::testing::rows_of;
 using Held = dynbatch::testing::HeldBatcher;
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 
@@ -213,6 +214,16 @@ class Mortal final : public Executor {
   std::promise<void>& gone_;
   ModelSpec spec_;
 };
+
+TEST(BatcherClose, CloseForReturnsThoughARunGoesOn) {
+  Held held({});
+  const Ticket running = held.occupy();
+  EXPECT_FALSE(held.batcher.close_for(nanoseconds(1)));
+  EXPECT_EQ(held.submit({1.0F}).code(), ErrorCode::closed);
+  held.gate.open();
+  EXPECT_TRUE(held.batcher.close_for(seconds(1000)));
+  EXPECT_EQ(running.code(), ErrorCode::none);
+}
 
 TEST(BatcherClose, WaitingForWorkersEndsWithTheBatcher) {
   Held held({.workers = 2, .own_workers = false});
