@@ -27,7 +27,7 @@ LEAST_CALLS_A_CALLER = 2
 LOOK_AGAIN_SECONDS = 0.02
 CHECK_PERIOD = 32
 CHECKS_PER_CALLER = 8
-TOLERANCE = 1e-4  # of the largest answer
+TOLERANCE = 1e-4
 
 
 class WrongAnswerError(AssertionError):
@@ -36,11 +36,12 @@ class WrongAnswerError(AssertionError):
 
 @dataclass(frozen=True)
 class Request:
-    """What to call with, and the first output that must come back."""
+    """What to call with, and the output that must come back, within `tolerance` of its largest."""
 
     argument: Any
     expected: Array
     rows: int = 1
+    tolerance: float = TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _summary(
     checked = 0
     for caller in callers:
         for request, answer in caller.kept:
-            check(first_output(answer), request.expected)
+            check(first_output(answer), request)
             checked += 1
     started, ended = span_ns
     counted_from = started + int((ended - started) * UNCOUNTED_SHARE)
@@ -214,14 +215,15 @@ def _summary(
     )
 
 
-def check(answer: Array, expected: Array) -> None:
+def check(answer: Array, request: Request) -> None:
     """Raises WrongAnswerError unless the answer is that of the model to these rows alone."""
+    expected = request.expected
     if answer.shape != expected.shape:
         raise WrongAnswerError(f"expected the shape {expected.shape}, got {answer.shape}")
     wide = np.result_type(expected.dtype, np.float64)
     difference = np.max(np.abs(answer.astype(wide) - expected), initial=0.0)
     scale = np.max(np.abs(expected), initial=0.0)
-    if not difference <= TOLERANCE * scale:
+    if not difference <= request.tolerance * scale:
         raise WrongAnswerError(
             f"expected the answer to the rows alone, got one that differs by {difference:.3g} "
             f"where the largest value is {scale:.3g}"

@@ -79,12 +79,6 @@ class RealCase:
     model: RealModel
     requests: list[Request]
 
-    @property
-    def tolerance(self) -> float:
-        # ONNX Runtime itself answers one row of this model by 2.3e-4 of max|y| otherwise than the
-        # same row among others.
-        return 1e-3 if self.model.name == "magika" else TOLERANCE
-
 
 @pytest.fixture(scope="module", params=REAL)
 def real(request: pytest.FixtureRequest) -> RealCase:
@@ -105,7 +99,7 @@ def test_real_models_in_company(real: RealCase, execution: str) -> None:
     stats = check(
         real.model.path,
         real.requests,
-        real.tolerance,
+        real.model.tolerance,
         execution=execution,
         dimensions=real.model.dimensions,
         batching="always",
@@ -121,7 +115,7 @@ def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
     check(
         real.model.path,
         real.requests,
-        real.tolerance,
+        real.model.tolerance,
         execution=execution,
         dimensions=real.model.dimensions,
     )
