@@ -13,6 +13,10 @@ WARM_UP_SECONDS = 0.1
 Progress = Callable[[str], None]
 
 
+class ContenderError(RuntimeError):
+    """A contender failed, or answered wrongly; the cause is chained."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     """One question, and those who are compared on it.
@@ -37,17 +41,12 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
         raise ValueError(f"baselines: no contender is named {', '.join(sorted(unknown))}")
     taken: list[list[dict[str, Any]]] = [[] for _ in contenders]
     for contender in contenders:
-        contender.measure(WARM_UP_SECONDS)
+        _block(scenario, contender, WARM_UP_SECONDS)
     for turn in range(blocks):
         progress(f"{scenario.title}: block {turn + 1} of {blocks}")
         for i in range(len(contenders)):
             index = (turn + i) % len(contenders)
-            contender = contenders[index]
-            batches, rows = contender.batches()
-            block = dataclasses.asdict(contender.measure(seconds))
-            batches_after, rows_after = contender.batches()
-            if batches_after > batches:
-                block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+            block = _block(scenario, contenders[index], seconds)
             taken[index].append({"turn": turn, **block})
     return {
         "name": scenario.name,
@@ -61,3 +60,15 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
             for contender, blocks_of in zip(contenders, taken, strict=True)
         ],
     }
+
+
+def _block(scenario: Scenario, contender: Contender, seconds: float) -> dict[str, Any]:
+    batches, rows = contender.batches()
+    try:
+        block = dataclasses.asdict(contender.measure(seconds))
+    except Exception as error:
+        raise ContenderError(f"{scenario.name}: {contender.name}: {error}") from error
+    batches_after, rows_after = contender.batches()
+    if batches_after > batches:
+        block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+    return block
