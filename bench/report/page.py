@@ -7,13 +7,16 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+FORMAT = 2  # of the results that a page is made of
 HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
 
 
 def page(results: dict[str, Any]) -> str:
-    """The whole page."""
+    """The whole page; raises ValueError for results of another format."""
+    if results["format"] != FORMAT:
+        raise ValueError(f"results: expected the format {FORMAT}, got {results['format']}")
     parts = [_heading(results)]
     parts += [_scenario(scenario) for scenario in results["scenarios"]]
     if results["micro"]:
@@ -47,6 +50,8 @@ def _heading(results: dict[str, Any]) -> str:
     ]
     if results["quick"]:
         lines += ["", "**A quick run: too short for figures to be relied on.**"]
+    if results["left_out"]:
+        lines += ["", f"**Not all of it: {', '.join(results['left_out'])} were left out.**"]
     shares = foreign_shares(results)
     if shares:
         typical, worst = statistics.median(shares), max(shares)
