@@ -18,6 +18,15 @@ class ContenderError(RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True)
+class Qualification:
+    """Figures beside a peer count only if it reaches this share of the ideal line's rate."""
+
+    peer: str
+    least_share: float
+    ideal: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenario:
     """One question, and those who are compared on it.
 
@@ -30,6 +39,7 @@ class Scenario:
     contenders: Sequence[Contender]
     baselines: Sequence[str]
     metric: str = "rows_per_second"
+    qualification: Qualification | None = None
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -53,6 +63,7 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
         "title": scenario.title,
         "metric": scenario.metric,
         "baselines": list(scenario.baselines),
+        "qualification": scenario.qualification and dataclasses.asdict(scenario.qualification),
         "seconds_per_block": seconds,
         "notes": scenario.notes,
         "contenders": [

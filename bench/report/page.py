@@ -94,6 +94,8 @@ def _scenario(scenario: dict[str, Any]) -> str:
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
         lines.append(_row(cells))
+    if scenario["qualification"]:
+        lines += ["", _qualification(scenario["qualification"], by_name)]
     blocks = len(scenario["contenders"][0]["blocks"])
     checked = sum(b["checked"] for c in scenario["contenders"] for b in c["blocks"])
     lines += [
@@ -111,6 +113,18 @@ def _scenario(scenario: dict[str, Any]) -> str:
             f"{scenario['notes']['load_seconds']:.1f} s."
         )
     return "\n".join(lines)
+
+
+def _qualification(asked: dict[str, Any], by_name: dict[str, dict[str, Any]]) -> str:
+    rates = (
+        [b["rows_per_second"] for b in by_name[asked[key]]["blocks"]] for key in ("peer", "ideal")
+    )
+    share = statistics.median(peer / ideal for peer, ideal in zip(*rates, strict=True))
+    return (
+        f"Peer qualifies: {'yes' if share >= asked['least_share'] else '**no**'}. "
+        f"{asked['peer']}, reaches {share:.3f} of the {asked['ideal']}; "
+        f"{asked['least_share']:.2f} are asked for."
+    )
 
 
 def _micro(entries: Sequence[dict[str, Any]]) -> str:
