@@ -326,6 +326,6 @@ def test_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
     match = re.search(r"<!-- figures: [^>]*-->\n(.*?)<!-- /figures -->", readme, flags=re.DOTALL)
     assert match is not None
     rows = [line for line in match[1].splitlines() if re.match(r"\|.*\d", line)]
-    if rows:
-        report = (ROOT / "bench/README.md").read_text(encoding="utf-8").splitlines()
-        assert [row for row in rows if row not in report] == []
+    assert rows
+    report = (ROOT / "bench/README.md").read_text(encoding="utf-8").splitlines()
+    assert [row for row in rows if row not in report] == []
