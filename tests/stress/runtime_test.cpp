@@ -1,69 +1,178 @@
 // Stress of the whole batcher: real threads, random requests, everything that can go wrong at once.
 //
 //   stress_runtime_test [--seed=<number>]      repeats a run; without it the seed is drawn and printed
-//   DYNBATCH_STRESS_SCALE=<number>             as many times the requests; 1 takes a few seconds
+//   DYNBATCH_STRESS_SCALE=<number>             as many times the requests; 1 takes some seconds
 // A run without progress for 20 s prints where it stands and aborts.
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "cpp/runtime/custom_executor.hpp"
 #include "stress/stressed_batcher.hpp"
 
 namespace dynbatch {
 namespace {
 
 using dynbatch::testing::base_seed;
+using dynbatch::testing::Closes;
+using dynbatch::testing::Fails;
 using dynbatch::testing::scaled;
 using dynbatch::testing::Setting;
 using dynbatch::testing::StressedBatcher;
+using dynbatch::testing::Waits;
 using std::chrono::microseconds;
+
+void print_replay() {
+  const auto* const test = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::printf("DYNBATCH_STRESS_SCALE=%g stress_runtime_test --seed=%llu --gtest_filter=%s.%s\n",
+              dynbatch::testing::stress_scale(),
+              static_cast<unsigned long long>(dynbatch::testing::base_seed),
+              test->test_suite_name(), test->name());
+}
 
 class RuntimeStress : public ::testing::TestWithParam<Setting> {};
 
 TEST_P(RuntimeStress, EveryRequestEndsOnceAndRight) {
-  std::printf("--seed=%llu\n", static_cast<unsigned long long>(base_seed));
-  StressedBatcher batcher(GetParam(), base_seed);
-  batcher.run();
+  print_replay();
+  const Setting& setting = GetParam();
+  if (setting.closes == Closes::at_rest) {
+    StressedBatcher batcher(setting, base_seed);
+    batcher.run(scaled(setting.requests));
+    batcher.expect_rest();
+    std::printf("%s; %.0f requests/s\n", batcher.describe().c_str(),
+                static_cast<double>(batcher.made()) / batcher.seconds());
+    return;
+  }
+  constexpr std::uint64_t kRequestsOfARound = 600;
+  std::mt19937_64 random(base_seed);
+  const std::uint64_t rounds = scaled(setting.requests / kRequestsOfARound);
+  for (std::uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
+    StressedBatcher batcher(setting, base_seed + round);
+    batcher.run(kRequestsOfARound, random() % (2 * kRequestsOfARound));
+    batcher.expect_rest();
+    if (HasFailure()) std::printf("round %llu: ", static_cast<unsigned long long>(round));
+    if (HasFailure() || round + 1 == rounds) std::printf("%s\n", batcher.describe().c_str());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Settings, RuntimeStress,
     ::testing::Values(
         Setting{.name = "OneWorker"}, Setting{.name = "TwoWorkers", .workers = 2},
-        Setting{.name = "FourWorkers", .workers = 4, .threads = 6},
+        Setting{.name = "FourWorkers", .workers = 4, .threads = 6, .observed = true},
+        Setting{.name = "Pipelined",
+                .requests = 100'000,
+                .threads = 2,
+                .max_batch_size = 32,
+                .queue_capacity = 1024,
+                .waits = Waits::pipelined},
+        Setting{.name = "PipelinedOnTwoWorkers",
+                .requests = 100'000,
+                .workers = 2,
+                .threads = 3,
+                .max_batch_size = 32,
+                .queue_capacity = 1024,
+                .waits = Waits::pipelined,
+                .observed = true},
+        Setting{.name = "PipelinedAndGivingUp",
+                .requests = 60'000,
+                .workers = 2,
+                .threads = 2,
+                .max_batch_size = 16,
+                .queue_capacity = 256,
+                .waits = Waits::pipelined,
+                .gives_up = true},
+        Setting{.name = "PipelinedInATinyQueue",
+                .requests = 60'000,
+                .threads = 2,
+                .waits = Waits::pipelined},
+        Setting{.name = "PipelinedAndPoisoned",
+                .requests = 60'000,
+                .workers = 2,
+                .threads = 3,
+                .max_batch_size = 16,
+                .queue_capacity = 256,
+                .waits = Waits::pipelined,
+                .fails = Fails::poison},
+        Setting{.name = "Announced",
+                .requests = 100'000,
+                .threads = 2,
+                .max_batch_size = 32,
+                .queue_capacity = 1024,
+                .waits = Waits::announced},
+        Setting{.name = "AnnouncedAndGivingUp",
+                .requests = 60'000,
+                .workers = 3,
+                .threads = 3,
+                .max_batch_size = 8,
+                .queue_capacity = 64,
+                .waits = Waits::announced,
+                .fails = Fails::anything,
+                .gives_up = true},
         Setting{.name = "TinyQueue", .workers = 1, .max_batch_size = 2, .queue_capacity = 1},
         Setting{.name = "BatchesOfOne", .workers = 2, .max_batch_size = 1, .queue_capacity = 2},
         Setting{.name = "Delays", .workers = 2, .delays = true},
         Setting{.name = "DelaysAndFourWorkers", .workers = 4, .queue_capacity = 64, .delays = true},
-        Setting{.name = "GivingUp", .workers = 2, .gives_up = true},
-        Setting{.name = "Failing", .workers = 2, .fails = true},
-        Setting{.name = "FailingAndFilled", .workers = 2, .gears = {4, 8}, .fails = true},
+        Setting{.name = "DelaysWhilePipelined",
+                .requests = 60'000,
+                .workers = 2,
+                .threads = 2,
+                .max_batch_size = 16,
+                .queue_capacity = 256,
+                .waits = Waits::pipelined,
+                .delays = true},
+        Setting{.name = "GivingUp", .workers = 2, .gives_up = true, .observed = true},
+        Setting{.name = "Failing", .workers = 2, .fails = Fails::anything},
+        Setting{
+            .name = "FailingAndFilled", .workers = 2, .gears = {4, 8}, .fails = Fails::anything},
+        Setting{.name = "Poisoned", .workers = 1, .fails = Fails::poison},
+        Setting{.name = "PoisonedAndFilled", .workers = 2, .gears = {4, 8}, .fails = Fails::poison},
         Setting{.name = "Filled", .workers = 1, .gears = {3, 7}, .gives_up = true},
-        Setting{.name = "Adopted", .workers = 2, .gives_up = true, .fails = true, .adopts = true},
+        Setting{.name = "Adopted",
+                .workers = 2,
+                .fails = Fails::anything,
+                .gives_up = true,
+                .adopts = true},
         Setting{.name = "Exclusive", .workers = 2, .batching = Batching::off, .gives_up = true},
         Setting{
             .name = "SharedInputs", .workers = 2, .shared = true, .delays = true, .gives_up = true},
         Setting{.name = "SharedInputsInATinyQueue",
                 .workers = 1,
                 .queue_capacity = 1,
+                .fails = Fails::anything,
                 .shared = true,
-                .delays = true,
-                .fails = true},
+                .delays = true},
         Setting{.name = "LentWorkers", .workers = 2, .gives_up = true, .own_workers = false},
+        Setting{.name = "CallersAlone",
+                .requests = 30'000,
+                .queue_capacity = 64,
+                .waits = Waits::blocking,
+                .own_workers = false,
+                .callers_only = true},
+        Setting{.name = "CallersAloneGivingUp",
+                .workers = 2,
+                .queue_capacity = 64,
+                .waits = Waits::blocking,
+                .gives_up = true,
+                .own_workers = false,
+                .callers_only = true},
         Setting{.name = "Everything",
                 .workers = 3,
                 .threads = 6,
                 .queue_capacity = 16,
+                .fails = Fails::anything,
                 .delays = true,
                 .gives_up = true,
-                .fails = true,
-                .adopts = true},
+                .adopts = true,
+                .observed = true},
         Setting{.name = "Notices",
                 .workers = 2,
                 .max_batch_size = 2,
@@ -74,9 +183,9 @@ INSTANTIATE_TEST_SUITE_P(
                 .threads = 6,
                 .max_batch_size = 4,
                 .queue_capacity = 4,
+                .fails = Fails::anything,
                 .delays = true,
                 .gives_up = true,
-                .fails = true,
                 .notices = true},
         Setting{.name = "NoticesOfKeys",
                 .workers = 1,
@@ -86,36 +195,54 @@ INSTANTIATE_TEST_SUITE_P(
                 .delays = true,
                 .notices = true},
         Setting{.name = "NoticesWhileClosing",
+                .requests = 12'000,
                 .workers = 2,
                 .max_batch_size = 2,
                 .queue_capacity = 2,
                 .delays = true,
                 .notices = true,
-                .close_in_flight = 1},
+                .closes = Closes::draining},
         Setting{.name = "DrainedInFlight",
+                .requests = 12'000,
                 .workers = 2,
                 .delays = true,
                 .gives_up = true,
-                .close_in_flight = 1},
+                .closes = Closes::draining},
         Setting{.name = "ClosedInFlight",
+                .requests = 12'000,
                 .workers = 2,
+                .fails = Fails::anything,
                 .delays = true,
                 .gives_up = true,
-                .fails = true,
-                .close_in_flight = 2},
+                .closes = Closes::cancelling},
+        Setting{.name = "ClosedWhileAnnounced",
+                .requests = 12'000,
+                .workers = 4,
+                .waits = Waits::announced,
+                .adopts = true,
+                .closes = Closes::cancelling},
         Setting{.name = "ClosedInFlightWithLentWorkers",
+                .requests = 12'000,
                 .workers = 1,
-                .fails = true,
+                .fails = Fails::anything,
                 .own_workers = false,
-                .close_in_flight = 2}),
+                .closes = Closes::cancelling},
+        Setting{.name = "CallersAloneWhileClosing",
+                .requests = 12'000,
+                .queue_capacity = 64,
+                .waits = Waits::blocking,
+                .fails = Fails::anything,
+                .own_workers = false,
+                .callers_only = true,
+                .closes = Closes::draining}),
     [](const auto& setting) { return setting.param.name; });
 
 /// Batchers that come and go while requests are in flight and tickets outlive them.
 TEST(RuntimeStress, BatchersComeAndGo) {
-  std::printf("--seed=%llu\n", static_cast<unsigned long long>(base_seed));
+  print_replay();
   std::mt19937_64 random(base_seed);
-  const std::uint32_t rounds = scaled(150);
-  for (std::uint32_t round = 0; round < rounds; ++round) {
+  const std::uint64_t rounds = scaled(150);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
     std::vector<Ticket> tickets;
     std::mutex mutex;
     {
@@ -161,5 +288,12 @@ int main(int argc, char** argv) {
     if (std::strncmp(argv[i], "--seed=", 7) == 0)
       dynbatch::testing::base_seed = std::strtoull(argv[i] + 7, nullptr, 10);
   }
-  return RUN_ALL_TESTS();
+  const auto start = std::chrono::steady_clock::now();
+  const int result = RUN_ALL_TESTS();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  const std::uint64_t requests = dynbatch::testing::requests_of_all_tests;
+  std::printf("--seed=%llu: %llu requests in %.1f s\n",
+              static_cast<unsigned long long>(dynbatch::testing::base_seed),
+              static_cast<unsigned long long>(requests), time.count());
+  return result;
 }

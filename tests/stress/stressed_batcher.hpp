@@ -1,154 +1,110 @@
 // A batcher under stress: threads with random requests against an executor that checks its rows.
 //
-// Each row carries a number; the executor re-checks the rows after its run, and each answer is checked
-// by its content. At rest the counters balance and everything is back in its place.
+// At rest the counters equal what tickets and executor have counted on their own, and everything is
+// back in its place.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <random>
-#include <span>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include <dynbatch/batcher.hpp>
 
-#include "cpp/runtime/custom_executor.hpp"
+#include "stress/requester.hpp"
+#include "stress/setting.hpp"
+#include "stress/stress_run.hpp"
+#include "stress/stressed_executor.hpp"
 
 namespace dynbatch::testing {
-
-inline std::uint64_t base_seed = 0;
-
-inline std::uint32_t scaled(std::uint32_t count) {
-  const char* const scale = std::getenv("DYNBATCH_STRESS_SCALE");
-  const double factor = scale == nullptr ? 1.0 : std::atof(scale);
-  return static_cast<std::uint32_t>(factor * count / DYNBATCH_STRESS_DIVISOR) + 1;
-}
-
-struct Setting {
-  const char* name;
-  std::size_t workers = 1;
-  std::size_t threads = 4;
-  std::size_t max_batch_size = 8;
-  std::size_t queue_capacity = 8;
-  std::vector<std::size_t> gears;  // empty: batches run at their own size
-  Batching batching = Batching::always;
-  bool shared = false;    // requests with one of three keys
-  bool delays = false;    // max_queue_delay changes all the time
-  bool gives_up = false;  // requests are cancelled, expire, or are dropped
-  bool fails = false;     // runs fail
-  bool adopts = false;    // the executor brings its outputs
-  bool notices = false;   // those who find no room ask to be told of it
-  bool own_workers = true;
-  int close_in_flight = 0;  // 1: draining, 2: not draining, while requests come in
-};
-
-inline void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
-
-// A row: its number, and a checksum of it. The answer: the number, and the number times the scale.
-struct Row {
-  std::int64_t number;
-  std::int64_t check;
-};
-constexpr std::int64_t kPoison = 1'000'000'007;
-inline std::int64_t check_of(std::int64_t number) { return number * 2654435761 + 17; }
-
-inline ModelSpec spec_of(const Setting& setting) {
-  ModelSpec spec;
-  spec.inputs = {{.name = "x", .dtype = DataType::int64, .row_shape = Shape{2}}};
-  spec.outputs = {
-      {.name = "y", .dtype = DataType::int64, .row_shape = Shape{setting.adopts ? -1 : 2}}};
-  if (setting.shared) {
-    spec.inputs.push_back(
-        {.name = "scale", .dtype = DataType::int64, .row_shape = Shape{}, .shared = true});
-  }
-  return spec;
-}
-
-/// Aborts, after printing what `describe` says, if `beats` does not move for 20 s.
-class Watchdog {
- public:
-  explicit Watchdog(std::function<std::string()> describe)
-      : describe_(std::move(describe)), thread_([this] { watch(); }) {}
-  ~Watchdog() {
-    {
-      const std::lock_guard lock(mutex_);
-      over_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  void beat() noexcept { beats_.fetch_add(1, std::memory_order_relaxed); }
-
- private:
-  void watch() {
-    std::unique_lock lock(mutex_);
-    std::uint64_t seen = 0;
-    int still = 0;
-    while (!over_) {
-      changed_.wait_for(lock, std::chrono::seconds(1));
-      const std::uint64_t beats = beats_.load(std::memory_order_relaxed);
-      still = beats == seen ? still + 1 : 0;
-      seen = beats;
-      if (still < 20) continue;
-      std::fprintf(stderr, "no progress for 20 s; --seed=%llu\n%s\n",
-                   static_cast<unsigned long long>(base_seed), describe_().c_str());
-      std::abort();
-    }
-  }
-
-  std::function<std::string()> describe_;
-  std::atomic<std::uint64_t> beats_{0};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool over_ = false;
-  std::thread thread_;
-};
 
 class StressedBatcher {
  public:
   StressedBatcher(const Setting& setting, std::uint64_t seed)
-      : setting_(setting), seed_(seed), batcher_(make_executor(), options()) {
-    loaded_ = true;
-    if (!setting.own_workers) {
-      for (std::size_t i = 0; i < setting.workers; ++i) {
-        lent_.emplace_back([this] { batcher_.work(); });
-      }
-      batcher_.wait_for_workers();
+      : setting_(setting),
+        seed_(seed),
+        batcher_(std::make_unique<StressedExecutor>(setting_, seed, findings_), options()) {
+    for (std::size_t i = 0; i < setting.threads; ++i) {
+      requesters_.push_back(std::make_unique<Requester>(setting_, batcher_, seed, i));
     }
+    if (setting.own_workers || setting.callers_only) return;
+    for (std::size_t i = 0; i < setting.workers; ++i) {
+      lent_.emplace_back([this] { batcher_.work(); });
+    }
+    batcher_.wait_for_workers();
   }
 
-  void run() {
-    Watchdog watchdog([this] { return describe(); });
-    watchdog_ = &watchdog;
+  /// Each thread makes `count` requests; a batcher that closes meanwhile does so after `close_after`.
+  void run(std::uint64_t count, std::uint64_t close_after = 0) {
+    const auto start = std::chrono::steady_clock::now();
+    const Watchdog watchdog([this] { return progress(); }, [this] { return describe(); });
     std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < setting_.threads; ++i) {
-      threads.emplace_back([this, i] { make_requests(seed_ * 1000 + i, i % 2 == 0); });
+    for (const auto& requester : requesters_) {
+      threads.emplace_back([this, &requester, count] {
+        requester->make(count);
+        ++finished_;
+      });
     }
-    if (setting_.delays) threads.emplace_back([this] { change_delays(); });
-    if (setting_.close_in_flight > 0) {
-      while (requests_ < scaled(2000)) std::this_thread::yield();
-      batcher_.close(setting_.close_in_flight == 1);
+    std::vector<std::thread> others;
+    if (setting_.delays) others.emplace_back([this] { change_delays(); });
+    if (setting_.observed) others.emplace_back([this] { observe(); });
+    if (setting_.closes != Closes::at_rest) {
+      wait_for_progress(close_after);
+      batcher_.close(setting_.closes == Closes::draining);
+    } else if (setting_.callers_only) {
+      lead_those_who_are_left();
     }
     for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : others) thread.join();
     batcher_.close(true);
     for (std::thread& thread : lent_) thread.join();
-    watchdog_ = nullptr;
-    expect_rest();
+    for (const auto& requester : requesters_) account_ += requester->account();
+    requests_of_all_tests += account_.made;
+    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
+
+  void expect_rest() const {
+    const Stats stats = batcher_.stats();
+    EXPECT_EQ(account_.wrong, 0U) << "answers of another request, or none";
+    EXPECT_EQ(account_.poison_passed, 0U) << "poisoned requests with an answer";
+    EXPECT_EQ(account_.told_twice, 0U) << "announced more than once";
+    EXPECT_EQ(findings_.torn_rows, 0U) << "rows changed during a run, or were not all there";
+    EXPECT_EQ(findings_.torn_outputs, 0U) << "somebody else wrote into the outputs of a run";
+    EXPECT_EQ(findings_.shared_memory, 0U) << "two runs at once in the same memory";
+    EXPECT_EQ(findings_.adopted, 0) << "outputs that were not released, or twice";
+    expect_requests(stats);
+    expect_runs(stats);
+  }
+
+  std::string describe() const {
+    const Stats stats = batcher_.stats();
+    std::string text = setting_.name;
+    const auto add = [&](const char* name, std::uint64_t value) {
+      if (value > 0) text += std::string(", ") + name + " " + std::to_string(value);
+    };
+    add("accepted", stats.accepted);
+    add("succeeded", stats.succeeded);
+    add("failed", stats.failed);
+    add("cancelled", stats.cancelled);
+    add("timed out", stats.timed_out);
+    add("in flight", stats.in_flight);
+    add("refused", stats.refused);
+    add("batches", stats.batches);
+    add("reruns", stats.reruns);
+    add("under way", stats.runs_under_way);
+    add("on callers", stats.runs_on_callers);
+    add("wake-ups", stats.worker_wakeups);
+    return text;
+  }
+  double seconds() const { return seconds_; }
+  std::uint64_t made() const { return account_.made; }
 
  private:
   BatchingOptions options() const {
@@ -161,154 +117,33 @@ class StressedBatcher {
     options.workers = setting_.workers;
     options.own_workers = setting_.own_workers;
     options.queue_capacity = setting_.queue_capacity;
+    options.examples = {InputView{&example_, DataType::int64, Shape{1, 2}}};
+    if (setting_.shared)
+      options.examples.push_back(InputView{&kExampleScale, DataType::int64, Shape{}});
     return options;
   }
 
-  std::unique_ptr<Executor> make_executor() {
-    return std::make_unique<CustomExecutor>(
-        [this](const Batch& batch, RunOutputs& outputs) { return run_batch(batch, outputs); },
-        spec_of(setting_));
+  std::uint64_t progress() const {
+    std::uint64_t sum = 0;
+    for (const auto& requester : requesters_) sum += requester->progress();
+    return sum;
   }
+  bool finished() const { return finished_ == requesters_.size(); }
 
-  Failure run_batch(const Batch& batch, RunOutputs& outputs) {
-    if (!loaded_) return add(batch, outputs);  // warm-up runs made-up rows
-    if (watchdog_ != nullptr) watchdog_.load()->beat();
-    thread_local std::mt19937_64 random(seed_ +
-                                        std::hash<std::thread::id>()(std::this_thread::get_id()));
-    std::vector<Row> before(batch.rows);
-    std::memcpy(before.data(), batch.inputs[0], batch.rows * sizeof(Row));
-    bool poisoned = false;
-    for (const Row& row : before) poisoned = poisoned || row.number == kPoison;
-    if (random() % 8 == 0) std::this_thread::yield();
-    const Failure failure = add(batch, outputs);
-    if (std::memcmp(before.data(), batch.inputs[0], batch.rows * sizeof(Row)) != 0) ++torn_;
-    if (setting_.fails && (poisoned || random() % 64 == 0)) return failed("as asked");
-    return failure;
-  }
-
-  Failure add(const Batch& batch, RunOutputs& outputs) {
-    const auto* const x = reinterpret_cast<const Row*>(batch.inputs[0]);
-    std::int64_t scale = 1;
-    if (setting_.shared) std::memcpy(&scale, batch.inputs[1], sizeof scale);
-    auto* y = reinterpret_cast<Row*>(batch.outputs[0]);
-    if (setting_.adopts) {
-      y = new Row[batch.rows];
-      ++adopted_;
-      struct Owned {
-        Row* rows;
-        std::atomic<int>* left;
-      };
-      outputs.adopt(
-          0, y, Shape{static_cast<std::int64_t>(batch.rows), 2},
-          [](void* context) {
-            auto* const owned = static_cast<Owned*>(context);
-            delete[] owned->rows;
-            --*owned->left;
-            delete owned;
-          },
-          new Owned{y, &adopted_});
-    }
-    for (std::size_t row = 0; row < batch.rows; ++row) {
-      if (loaded_ && x[row].check != check_of(x[row].number) && setting_.gears.empty()) ++torn_;
-      y[row] = {x[row].number, x[row].number * scale};
-    }
-    return {};
-  }
-
-  void make_requests(std::uint64_t seed, bool blocking) {
-    std::mt19937_64 random(seed);
-    std::vector<Pending> pending;
-    const std::uint32_t count = scaled(6000);
-    for (std::uint32_t i = 0; i < count && !batcher_.closed(); ++i) {
-      Pending request = fill(random);
-      const SubmitOptions how{.on_full = random() % 2 == 0 ? OnFull::wait : OnFull::raise,
-                              .timeout = timeout(random)};
-      const std::array<InputView, 2> views = {
-          InputView{request.rows.data(), DataType::int64,
-                    Shape{static_cast<std::int64_t>(request.rows.size()), 2}},
-          InputView{&request.scale, DataType::int64, Shape{}}};
-      const std::span<const InputView> inputs(views.data(), setting_.shared ? 2 : 1);
-      request.ticket = blocking && random() % 4 != 0 ? batcher_.infer(inputs, how)
-                                                     : batcher_.submit(inputs, how);
-      if (setting_.notices && request.ticket.code() == ErrorCode::queue_full) {
-        wait_for_notice(request.rows.size());
-        // Not everybody who was told of room comes for it.
-        if (random() % 4 != 0) request.ticket = batcher_.submit(inputs, how);
-      }
-      ++requests_;
-      pending.push_back(std::move(request));
-      if (setting_.gives_up && random() % 4 == 0)
-        give_up(pending[random() % pending.size()], random);
-      while (pending.size() > random() % 24) {
-        std::swap(pending[random() % pending.size()], pending.back());
-        if (!(setting_.gives_up && random() % 16 == 0)) settle(pending.back());
-        pending.pop_back();
-      }
-    }
-    for (Pending& request : pending) settle(request);
-  }
-
-  void wait_for_notice(std::size_t rows) {
-    CompletionPort port;
-    batcher_.notify_space(port, this, rows);
-    std::vector<void*> contexts;
-    for (port.drain(contexts); contexts.empty(); port.drain(contexts)) port.wait();
-    EXPECT_EQ(contexts, std::vector<void*>{this});
-  }
-
-  struct Pending {
-    std::vector<Row> rows;
-    std::int64_t scale = 1;
-    Ticket ticket;
-  };
-
-  Pending fill(std::mt19937_64& random) const {
-    Pending request;
-    const bool large = random() % 32 == 0 && setting_.batching != Batching::off;
-    const std::size_t rows = large ? random() % 40 : random() % 4;
-    for (std::size_t row = 0; row < rows; ++row) {
-      auto number = static_cast<std::int64_t>(random() % 1'000'000);
-      if (setting_.fails && random() % 64 == 0) number = kPoison;
-      request.rows.push_back({number, check_of(number)});
-    }
-    request.scale = static_cast<std::int64_t>(1 + random() % 3);
-    return request;
-  }
-
-  std::optional<std::chrono::nanoseconds> timeout(std::mt19937_64& random) const {
-    if (!setting_.gives_up || random() % 4 != 0) return std::nullopt;
-    return std::chrono::microseconds(random() % 200);
-  }
-
-  static void give_up(Pending& request, std::mt19937_64& random) {
-    if (random() % 2 == 0)
-      request.ticket.cancel();
-    else
-      request.ticket.expire();
-  }
-
-  void settle(Pending& request) {
-    const Ticket& ticket = request.ticket;
-    ticket.wait();
-    if (Watchdog* const watchdog = watchdog_) watchdog->beat();
-    ++ends_[static_cast<std::size_t>(ticket.code())];
-    if (ticket.code() != ErrorCode::none) return;
-    const OutputView view = ticket.output(0);
-    if (view.size_bytes != request.rows.size() * sizeof(Row)) {
-      ++wrong_;
-      return;
-    }
-    const auto* const rows = static_cast<const Row*>(view.data);
-    for (std::size_t row = 0; row < request.rows.size(); ++row) {
-      const std::int64_t number = request.rows[row].number;
-      const std::int64_t scale = setting_.shared ? request.scale : 1;
-      if (rows[row].number != number || rows[row].check != number * scale) ++wrong_;
+  /// Or until nobody makes any: without workers a batch that failed waits for the end.
+  void wait_for_progress(std::uint64_t wanted) const {
+    std::uint64_t seen = 0;
+    for (int still = 0; seen < wanted && !(setting_.callers_only && still > 200); ++still) {
+      std::this_thread::yield();
+      const std::uint64_t now = progress();
+      if (now != seen) still = 0;
+      seen = now;
     }
   }
 
   void change_delays() {
     std::mt19937_64 random(seed_);
-    while (requests_ < scaled(6000) * setting_.threads && !batcher_.closed()) {
+    while (!finished() && !batcher_.closed()) {
       batcher_.set_max_queue_delay(
           std::chrono::microseconds(random() % 3 == 0 ? 0 : random() % 300));
       for (int i = 0; i < 20; ++i) std::this_thread::yield();
@@ -316,54 +151,114 @@ class StressedBatcher {
     batcher_.set_max_queue_delay(std::chrono::nanoseconds(0));
   }
 
-  std::string describe() const {
-    const Stats stats = batcher_.stats();
-    std::string text = std::string(setting_.name) + ": accepted " + std::to_string(stats.accepted);
-    text += ", succeeded " + std::to_string(stats.succeeded) + ", failed " +
-            std::to_string(stats.failed);
-    text += ", cancelled " + std::to_string(stats.cancelled);
-    text += ", timed out " + std::to_string(stats.timed_out);
-    text += ", in flight " + std::to_string(stats.in_flight);
-    text +=
-        ", refused " + std::to_string(stats.refused) + ", batches " + std::to_string(stats.batches);
-    text += ", under way " + std::to_string(stats.runs_under_way);
-    return text + ", wake-ups " + std::to_string(stats.worker_wakeups);
+  /// Counters only rise, and never tell of more ends than beginnings.
+  void observe() const {
+    Stats last = batcher_.stats();
+    while (!finished()) {
+      const Stats now = batcher_.stats();
+      EXPECT_GE(now.accepted, last.accepted);
+      EXPECT_GE(now.succeeded, last.succeeded);
+      EXPECT_GE(now.failed, last.failed);
+      EXPECT_GE(now.cancelled, last.cancelled);
+      EXPECT_GE(now.timed_out, last.timed_out);
+      EXPECT_GE(now.batches, last.batches);
+      EXPECT_LE(now.runs_under_way, setting_.workers);
+      EXPECT_LE(last.succeeded + last.failed + last.cancelled + last.timed_out, now.accepted);
+      last = now;
+      std::this_thread::yield();
+    }
   }
 
-  void expect_rest() {
-    const Stats stats = batcher_.stats();
-    std::printf("%s\n", describe().c_str());
-    EXPECT_EQ(wrong_, 0U) << "answers of another request, or none";
-    EXPECT_EQ(torn_, 0U) << "rows changed during a run, or were not all there";
+  /// Without workers a caller runs what is older than its own request, and stops with that. Those who
+  /// wait behind the last one are led by calls of this thread.
+  void lead_those_who_are_left() {
+    const Row row = row_of(1);
+    const InputView view{&row, DataType::int64, Shape{1, 2}};
+    while (!finished()) {
+      const Ticket ticket = batcher_.infer(
+          {&view, 1}, {.on_full = OnFull::raise, .timeout = std::chrono::milliseconds(100)});
+      ++account_.made;
+      if (ticket.accepted()) {
+        ++account_.accepted;
+        ++account_.ends.at(static_cast<std::size_t>(ticket.code()));
+      } else {
+        ++account_.refused;
+      }
+      if (ticket.code() == ErrorCode::none) ++account_.answered_rows;
+    }
+  }
+
+  void expect_requests(const Stats& stats) const {
+    EXPECT_EQ(stats.in_flight, 0U) << describe();
+    EXPECT_EQ(stats.unread_bytes, 0U);
     EXPECT_EQ(stats.accepted, stats.succeeded + stats.failed + stats.cancelled + stats.timed_out)
         << describe();
-    EXPECT_EQ(stats.in_flight, 0U) << describe();
+    EXPECT_EQ(stats.accepted, account_.accepted) << describe();
+    EXPECT_EQ(stats.refused, account_.refused) << describe();
+    std::uint64_t seen = account_.dropped;
+    for (const std::uint64_t count : account_.ends) seen += count;
+    EXPECT_EQ(seen, account_.accepted);
+    expect_ends("succeeded", stats.succeeded, ErrorCode::none);
+    expect_ends("failed", stats.failed, ErrorCode::execution);
+    expect_ends("cancelled", stats.cancelled, ErrorCode::cancelled);
+    expect_ends("timed out", stats.timed_out, ErrorCode::timeout);
+    EXPECT_EQ(account_.refused_with(ErrorCode::invalid_input) +
+                  account_.refused_with(ErrorCode::execution),
+              0U);
+    if (setting_.fails == Fails::no) {
+      EXPECT_EQ(stats.failed, 0U);
+    }
+    if (!setting_.gives_up && setting_.closes == Closes::at_rest && !setting_.callers_only) {
+      EXPECT_EQ(stats.timed_out + stats.cancelled, 0U);
+    }
+    if (setting_.closes == Closes::at_rest) {
+      EXPECT_GT(stats.succeeded, 0U);
+      EXPECT_EQ(account_.refused_with(ErrorCode::closed), 0U);
+    }
+  }
+
+  /// The counter is what tickets told, and at most those besides of which nobody looked at the end.
+  void expect_ends(const char* name, std::uint64_t counter, ErrorCode code) const {
+    EXPECT_GE(counter, account_.ended(code)) << name;
+    EXPECT_LE(counter, account_.ended(code) + account_.dropped) << name;
+  }
+
+  void expect_runs(const Stats& stats) const {
     EXPECT_EQ(stats.runs_under_way, 0U);
-    EXPECT_EQ(stats.unread_bytes, 0U);
-    EXPECT_EQ(adopted_, 0) << "outputs that were not released, or twice";
+    EXPECT_EQ(stats.failed_runs, findings_.failed_runs);
+    EXPECT_EQ(stats.rows, findings_.rows);
+    EXPECT_EQ(stats.padded_rows, findings_.padded_rows);
+    EXPECT_GE(stats.rows, account_.answered_rows);
     EXPECT_EQ(stats.closed_full + stats.closed_idle + stats.closed_delay + stats.closed_space +
                   stats.closed_drain,
               stats.batches - stats.reruns);
-    if (!setting_.fails) {
-      EXPECT_EQ(stats.failed, 0U);
+    EXPECT_EQ(stats.runs_on_callers + stats.runs_on_workers, stats.batches);
+    if (setting_.fails == Fails::no) {
+      EXPECT_EQ(stats.failed_runs + stats.reruns, 0U);
     }
-    if (!setting_.gives_up && setting_.close_in_flight == 0) {
-      EXPECT_EQ(ends_[static_cast<std::size_t>(ErrorCode::timeout)], 0U);
-      EXPECT_EQ(stats.cancelled, 0U);
+    if (setting_.callers_only) {
+      EXPECT_EQ(stats.runs_on_workers, 0U);
+      EXPECT_EQ(stats.worker_wakeups, 0U);
     }
-    EXPECT_GT(stats.succeeded, 0U);
+    std::uint64_t rows = 0;
+    std::uint64_t batches = 0;
+    for (std::size_t size = 0; size < stats.batches_by_size.size(); ++size) {
+      rows += size * stats.batches_by_size[size];
+      batches += stats.batches_by_size[size];
+    }
+    EXPECT_EQ(rows, stats.rows);
+    EXPECT_EQ(batches, stats.batches);
   }
 
   const Setting setting_;
   const std::uint64_t seed_;
-  std::atomic<bool> loaded_{false};
-  std::atomic<Watchdog*> watchdog_{nullptr};
-  std::atomic<std::uint64_t> requests_{0};
-  std::atomic<std::uint64_t> wrong_{0};
-  std::atomic<std::uint64_t> torn_{0};
-  std::atomic<int> adopted_{0};
-  std::array<std::atomic<std::uint64_t>, 16> ends_{};
+  const Row example_ = row_of(kExampleNumber);
+  Findings findings_;
+  Account account_;
+  std::atomic<std::size_t> finished_{0};
+  double seconds_ = 0.0;
   Batcher batcher_;
+  std::vector<std::unique_ptr<Requester>> requesters_;
   std::vector<std::thread> lent_;
 };
 
