@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-tsan stress \
-        bench lint lint-python lint-cpp format package deps models clean
+        soak bench lint lint-python lint-cpp format package deps models clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -99,6 +99,16 @@ stress: deps models ## Stress tests thrice, with and without ThreadSanitizer
 	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
 	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
 	done
+
+# 100 million requests in C++, 2 million from Python, then all that has a bound in seconds or bytes.
+SOAK_NATIVE := 46
+SOAK_PYTHON := 56
+soak: deps models package ## Long stress, and figures with bounds; about a quarter of an hour
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target stress_runtime_test
+	@DYNBATCH_STRESS_SCALE=$(SOAK_NATIVE) $(BUILD)/release/tests/stress_runtime_test
+	@DYNBATCH_STRESS_SCALE=$(SOAK_PYTHON) $(PYTEST) --timeout 1200 tests/python/test_stress.py
+	@$(PY) -m bench.soak
 
 bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works
 	@cmake --preset release >/dev/null

@@ -1,0 +1,30 @@
+"""What is measured: a small ONNX model, and a function that does almost nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import dynbatch
+from bench.load.models import SMALL_MODELS
+
+Array = np.ndarray[Any, Any]
+
+ROW: Array = np.ones((1, 64), dtype=np.float32)
+
+
+def native(**options: Any) -> dynbatch.Model:
+    """One Gemm of 64 by 64, run by C++ threads."""
+    return dynbatch.load(
+        SMALL_MODELS / "one_gemm.onnx", execution="native", batching="always", **options
+    )
+
+
+def double(x: Array) -> Array:
+    return 2 * x
+
+
+def function(call: Any = double, **options: Any) -> dynbatch.Batcher:
+    """A function, run by a Python thread."""
+    return dynbatch.Batcher(call, example=ROW, batching="always", **options)
