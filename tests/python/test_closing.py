@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -95,6 +96,36 @@ def test_close_in_full_flight_ends_every_request_once(
     assert stats.succeeded == ended.count("answered")
     assert stats.cancelled == ended.count("cancelled")
     assert stats.accepted == len(ended)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("drain", [True, False])
+def test_close_ends_a_delay_and_calls_every_callback_once(
+    drain: bool, execution: str, models: dict[str, Path]
+) -> None:
+    before = threading.active_count()
+    x = case_named("one_gemm").feeds(1)["x"]
+    model = dynbatch.load(
+        models["one_gemm"], execution=execution, batching="always", max_queue_delay=10
+    )
+    called: list[int] = []
+    each = threading.Semaphore(0)
+
+    def call(number: int, _: dynbatch.Future) -> None:
+        called.append(number)
+        each.release()
+
+    for number in range(20):
+        model.submit(x).add_done_callback(functools.partial(call, number))
+    model.close(drain)
+    for _ in range(20):
+        each.acquire()
+    while threading.active_count() > before:
+        os.sched_yield()
+    assert sorted(called) == list(range(20))
+    stats = model.stats()
+    assert stats.closed_delay == 0
+    assert (stats.succeeded, stats.cancelled) == ((20, 0) if drain else (0, 20))
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)

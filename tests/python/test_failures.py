@@ -14,6 +14,7 @@ from model_cases import case_named
 from reference import session
 
 EXECUTIONS = ("native", "python")
+PAIR: dict[str, Any] = {"x": rows(1), "w": np.ones((1, 2), np.float32)}
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
@@ -38,6 +39,48 @@ def test_seven_of_eight_are_answered(bad: int, execution: str, models: dict[str,
     assert (stats.succeeded, stats.failed, stats.in_flight) == (7, 1, 0)
     assert stats.failed_runs >= 2
     assert stats.reruns >= 3
+
+
+INVALID_FEEDS: dict[str, Any] = {
+    "no_input": {},
+    "missing": {"x": np.ones((1, 4), np.float32)},
+    "unknown": {**PAIR, "z": np.ones((1, 4), np.float32)},
+    "dtype": {**PAIR, "w": np.array([["text"]])},
+    "float64": {**PAIR, "w": np.ones((1, 2))},
+    "inner_shape": {**PAIR, "w": np.ones((1, 3), np.float32)},
+    "rank": {**PAIR, "w": np.ones(2, np.float32)},
+    "scalar": {**PAIR, "w": np.float32(1)},
+    "number_of_rows": {**PAIR, "w": np.ones((2, 2), np.float32)},
+    "ragged": {**PAIR, "w": [[1.0, 2.0], [3.0]]},
+    "none": {**PAIR, "w": None},
+    "bare_array_for_two_inputs": np.ones((1, 4), np.float32),
+}
+
+
+@pytest.mark.parametrize("invalid", INVALID_FEEDS)
+def test_invalid_feeds_among_eight_are_refused_alone(invalid: str, gate: Gate) -> None:
+    def add(x: Array, w: Array) -> Array:
+        answer: Array = gate(x) + w.sum(axis=1, keepdims=True)
+        return answer
+
+    with dynbatch.Batcher(add, example=PAIR, batching="always", max_batch_size=8) as batcher:
+        gate.hold()
+        first = batcher.submit(PAIR)
+        gate.wait_until_inside()
+        futures = []
+        for i in range(8):
+            if i == 3:
+                with pytest.raises(dynbatch.InvalidInput):
+                    batcher.submit(INVALID_FEEDS[invalid])
+                continue
+            futures.append(batcher.submit({"x": rows(i), "w": np.full((1, 2), i, np.float32)}))
+        gate.let_go()
+        first.result()
+        for i, future in zip((0, 1, 2, 4, 5, 6, 7), futures, strict=True):
+            np.testing.assert_array_equal(future.result()["output"], rows(4 * i))
+    stats = batcher.stats()
+    assert stats.batches_by_size[7] == 1
+    assert (stats.accepted, stats.succeeded, stats.failed_runs, stats.in_flight) == (8, 8, 0, 0)
 
 
 def test_an_exception_in_a_row_fails_its_request_alone(gate: Gate) -> None:
