@@ -6,13 +6,14 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 import dynbatch
 from bench.soak.figure import Figure
-from bench.soak.models import ROW, function, native
+from bench.soak.models import ROW, function, native, session
 from bench.soak.process import Holdings
 
 CLOSES = 200
@@ -22,7 +23,8 @@ LONGEST_CLOSE = 0.05  # seconds, beyond the run that is under way: here none tak
 LOOPS = 1000
 CYCLES = 10_000
 PYTHON_CYCLES = 1000
-SETTLING = 0.2  # of the cycles, before memory is looked at
+SETTLING = 0.2  # as many cycles before memory is looked at
+MOST_GROWTH_MIB = 4.0
 
 
 def closes(scale: float) -> Iterator[Figure]:
@@ -83,20 +85,28 @@ def loops(scale: float) -> Iterator[Figure]:
 
 
 def load_and_close(scale: float) -> Iterator[Figure]:
-    """Models that come and go, each with a few requests."""
-    for name, make, count in (
-        ("native", native, CYCLES),
-        ("function", function, PYTHON_CYCLES),
+    """Models that come and go, each with a few requests; and ONNX Runtime's sessions alone, whose
+    own growth is part of the first figure.
+    """
+
+    def serve(make: Callable[..., dynbatch.Model | dynbatch.Batcher]) -> None:
+        with make(max_batch_size=4, verify=False) as model:
+            for future in [model.submit(ROW) for _ in range(3)]:
+                future.result()
+
+    def serve_alone() -> None:
+        session().run(None, {"x": ROW})
+
+    for name, cycle, count, most_mib in (
+        ("native", partial(serve, native), CYCLES, MOST_GROWTH_MIB),
+        ("function", partial(serve, function), PYTHON_CYCLES, MOST_GROWTH_MIB),
+        ("InferenceSession alone", serve_alone, CYCLES, None),
     ):
         cycles = max(10, int(count * scale))
-        before = None
-        for cycle in range(cycles):
-            if cycle == int(cycles * SETTLING):
-                before = Holdings.now()
-            with make(max_batch_size=4, verify=False) as model:
-                futures = [model.submit(ROW) for _ in range(3)]
-                for future in futures:
-                    future.result()
-        assert before is not None
+        for _ in range(int(cycles * SETTLING)):
+            cycle()
+        before = Holdings.now()
+        for _ in range(cycles):
+            cycle()
         what = f"{cycles} load-close cycles, {name}"
-        yield from Holdings.now().growth(before, what, most_mib=4)
+        yield from Holdings.now().growth(before, what, most_mib)

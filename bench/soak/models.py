@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 import dynbatch
 from bench.load.models import SMALL_MODELS
@@ -18,6 +19,15 @@ def native(**options: Any) -> dynbatch.Model:
     """One Gemm of 64 by 64, run by C++ threads."""
     return dynbatch.load(
         SMALL_MODELS / "one_gemm.onnx", execution="native", batching="always", **options
+    )
+
+
+def session() -> onnxruntime.InferenceSession:
+    """The same model without dynbatch, with one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        SMALL_MODELS / "one_gemm.onnx", options, providers=["CPUExecutionProvider"]
     )
 
 

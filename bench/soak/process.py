@@ -33,7 +33,7 @@ class Holdings:
             len(os.listdir("/proc/self/fd")),
         )
 
-    def growth(self, before: Holdings, what: str, most_mib: float) -> Iterator[Figure]:
+    def growth(self, before: Holdings, what: str, most_mib: float | None) -> Iterator[Figure]:
         """What is held now and was not before; no thread and no descriptor may be."""
         grown = (self.resident_bytes - before.resident_bytes) / MIB
         yield Figure(f"{what}: resident memory", self.resident_bytes / MIB, "MiB")
