@@ -58,7 +58,9 @@ def full_batches(scale: float) -> Iterator[Figure]:
 
 
 def lone_requests(scale: float) -> Iterator[Figure]:
-    """Requests at any phase of a delay of 50 ms: each starts 50 to 60 ms after it came."""
+    """Requests at any phase of a delay of 50 ms: each starts 50 to 60 ms after it came. Between
+    them this thread waits as long by itself: what that takes too long is the machine's.
+    """
     started: list[float] = []
 
     def stamp(x: Array) -> Array:
@@ -66,6 +68,8 @@ def lone_requests(scale: float) -> Iterator[Figure]:
         return x
 
     waits = []
+    plain_waits = []
+    nothing = threading.Event()
     pause = random.Random(1)
     with function(stamp, max_queue_delay=DELAY) as batcher:
         started.clear()
@@ -74,10 +78,14 @@ def lone_requests(scale: float) -> Iterator[Figure]:
             arrived = time.perf_counter()
             batcher.submit(ROW).result()
             waits.append(started.pop() - arrived)
+            arrived = time.perf_counter()
+            nothing.wait(DELAY)
+            plain_waits.append(time.perf_counter() - arrived)
     least, median, most = np.quantile(waits, [0, 0.5, 1]) * 1e3
     yield Figure("lone request, delay 50 ms: earliest start", least, "ms", least=DELAY * 1e3)
     yield Figure("... median", median, "ms")
     yield Figure("... latest start", most, "ms", most=LATEST_START * 1e3)
+    yield Figure("... latest end of a plain wait of 50 ms", max(plain_waits) * 1e3, "ms")
 
 
 def wakeups(scale: float) -> Iterator[Figure]:
