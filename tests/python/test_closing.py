@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 import warnings
 import weakref
@@ -19,6 +16,7 @@ import pytest
 import dynbatch
 from gate import Array, Gate, rows
 from model_cases import case_named
+from script import run_script
 
 EXECUTIONS = ("native", "python")
 
@@ -201,20 +199,6 @@ def test_arrays_that_a_function_keeps_stay_readable() -> None:
         assert array.copy().shape[1] == 4
 
 
-def run_script(script: str, models: dict[str, Path]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(models["one_gemm"])],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
-
-
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_exit_with_everything_in_use(execution: str, models: dict[str, Path]) -> None:
     out = run_script(
@@ -241,12 +225,12 @@ def test_exit_with_everything_in_use(execution: str, models: dict[str, Path]) ->
         kept = model.run(None, {{"x": x}})
         print("end of main")
         """,
-        models,
+        models["one_gemm"],
     )
     assert out == "end of main\n"
 
 
-def test_exit_while_a_daemon_waits(models: dict[str, Path]) -> None:
+def test_exit_while_a_daemon_waits() -> None:
     run_script(
         """
         import threading
@@ -274,8 +258,7 @@ def test_exit_while_a_daemon_waits(models: dict[str, Path]) -> None:
             thread.start()
         inside.wait()
         threading.Timer(0.1, release.set).start()
-        """,
-        models,
+        """
     )
 
 
@@ -318,7 +301,7 @@ def test_a_fork_is_told_to_load_again(execution: str, models: dict[str, Path]) -
         print(status, (model.run(None, {{"x": x}})[0] == expected).all())
         model.close()
         """,
-        models,
+        models["one_gemm"],
     )
     assert out == "0 True\n"
 
