@@ -10,13 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from dynbatch import _core
-from dynbatch._errors import (
-    Closed,
-    Error,
-    ExecutionError,
-    InvalidArgument,
-    RowsMixWarning,
-)
+from dynbatch._errors import Closed, Error, ExecutionError, InvalidArgument
 from dynbatch._function import (
     FunctionRun,
     WeakRun,
@@ -151,14 +145,13 @@ class Batcher(Submitter):
             runtime = Runtime.python(functools.partial(self._make, arrays))
             try:
                 warn_if_rows_mix(runtime.core, stacklevel=4)
-            except RowsMixWarning:  # where warnings are errors
+                self._adopt(runtime)
+                if self._closed:  # meanwhile, while it was not there to be closed
+                    raise Closed("the batcher was closed while it got ready")
+                return runtime
+            except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
                 runtime.close(drain=False)
                 raise
-            self._adopt(runtime)
-            if self._closed:  # meanwhile, while it was not there to be closed
-                runtime.close(drain=False)
-                raise Closed("the batcher was closed while it got ready")
-            return runtime
 
     def _make(self, arrays: dict[str, Array]) -> _core.Batcher:
         self._building = threading.get_ident()

@@ -227,10 +227,10 @@ def load(
     runtime = Runtime.native(make) if native else Runtime.python(make)
     try:
         warn_if_rows_mix(runtime.core, stacklevel=3)
-    except RowsMixWarning:  # where warnings are errors
+        return Model(runtime, onnx, full)
+    except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
         runtime.close(drain=False)
         raise
-    return Model(runtime, onnx, full)
 
 
 def warn_if_rows_mix(core: _core.Batcher, stacklevel: int) -> None:

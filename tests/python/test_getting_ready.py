@@ -1,13 +1,17 @@
-"""A batcher that is interrupted while it gets ready leaves no thread behind."""
+"""What does not get ready leaves no thread behind."""
 
 from __future__ import annotations
 
 import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dynbatch
-from gate import rows
+from gate import Array, rows
 from script import run_script
 
 
@@ -55,4 +59,33 @@ def test_ctrl_c_while_workers_start_ends_those_that_run(monkeypatch: pytest.Monk
         patched.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):
             dynbatch.Batcher(lambda x: x, example=rows(1), workers=3)
+    assert set(threading.enumerate()) <= before
+
+
+def model(models: dict[str, Path]) -> object:
+    return dynbatch.load(models["softmax_axis0"], execution="python")
+
+
+def function(models: dict[str, Path]) -> object:
+    def centred(x: Array) -> object:
+        return x - x.mean(axis=0)
+
+    return dynbatch.Batcher(centred, example=np.eye(3, dtype=np.float32), workers=2)
+
+
+@pytest.mark.parametrize("make", [model, function])
+def test_whatever_a_warning_raises_ends_the_workers(
+    make: Callable[[dict[str, Path]], object],
+    models: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tell(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", tell)
+        with pytest.raises(KeyboardInterrupt):
+            make(models)
     assert set(threading.enumerate()) <= before
