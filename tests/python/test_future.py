@@ -181,6 +181,25 @@ def test_the_callback_thread_ends_with_its_model(models: dict[str, Path]) -> Non
     thread.join()
 
 
+def test_a_callback_is_refused_where_its_thread_does_not_start(
+    gated: dynbatch.Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    future = gated.submit(rows(1))
+    called: list[dynbatch.Future] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start"):
+            future.add_done_callback(called.append)
+    assert gated.stats().python_threads == 1  # the worker
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    done.wait()
+    assert called == []
+
+
 def test_a_dropped_future_still_runs_its_callbacks(gated: dynbatch.Batcher, gate: Gate) -> None:
     gate.hold()
     future = gated.submit(rows(1))
