@@ -28,7 +28,7 @@ from dynbatch._options import (
 )
 from dynbatch._runtime import Runtime
 from dynbatch._submitter import Submitter
-from dynbatch._tensors import Array, Feeds, Input, Output, Outputs
+from dynbatch._tensors import Array, Feeds, Input, Output, Outputs, declared_by_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,19 +99,21 @@ class Batcher(Submitter):
             InvalidArgument: An option is out of range or does not go with another one.
         """
         super().__init__(on_full_of(on_full))
+        if not callable(function):
+            raise InvalidArgument(f"function: expected a callable, got {function!r}")
         if inspect.iscoroutinefunction(function):
             raise InvalidArgument(
                 "function: expected one that returns its answer, got a coroutine function"
             )
         self._function = function
-        self._inputs = inputs
-        self._outputs = outputs
+        self._inputs = declared_by_name("inputs", inputs, Input)
+        self._outputs = declared_by_name("outputs", outputs, Output)
         self._reruns = rerun_on_failure
         self._options = Batching(
             max_batch_size=max_batch_size,
             gears=gears,
             fill=fill,
-            workers=workers or 1,
+            workers=1 if workers is None else workers,
             max_queue_delay=max_queue_delay,
             queue_capacity=queue_capacity,
             queue_bytes=queue_bytes,
@@ -126,7 +128,7 @@ class Batcher(Submitter):
         if example is not None:
             self._start(example)
         elif inputs and all(each.shape is not None for each in inputs.values()):
-            self._start(made_up_arrays(inputs))
+            self._start(made_up_arrays(self._inputs))
 
     def _start(self, feeds: Feeds | None) -> Runtime:
         if self._building == threading.get_ident():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynbatch import _core
 from dynbatch._errors import InvalidArgument
-from dynbatch._tensors import Feeds
+
+if TYPE_CHECKING:
+    from dynbatch._tensors import Feeds
 
 DEFAULT_MAX_BATCH_SIZE = 32
 DEFAULT_QUEUE_BYTES = 64 << 20
@@ -48,6 +50,30 @@ def positive(name: str, value: Any) -> int | None:
     return int(value)
 
 
+def listed(name: str, value: Any, of: str) -> list[Any]:
+    """The items of a list, or of what is like one; a string or a mapping is not."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidArgument(f"{name}: expected a list of {of}, got {value!r}")
+    return list(value)
+
+
+def mapped(name: str, value: Any, to: str) -> Mapping[Any, Any]:
+    """A mapping; None is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"{name}: expected a mapping to {to}, got {value!r}")
+    return value
+
+
+def gears_of(value: Any) -> list[int]:
+    """At least one batch size."""
+    sizes = [positive("gears", gear) for gear in listed("gears", value, "batch sizes")]
+    if not sizes:
+        raise InvalidArgument("gears: expected at least one batch size, got none")
+    return [size for size in sizes if size is not None]
+
+
 def on_full_of(value: str | None) -> _core.OnFull | None:
     """None stands for each method's own default."""
     return None if value is None else one_of("on_full", value, _ON_FULL)
@@ -71,7 +97,7 @@ class Batching:
     def native(self, *, own_workers: bool) -> _core.BatchingOptions:
         """Checks all of them, and gives them to the core."""
         options = _core.BatchingOptions()
-        options.gears = _gears(self.gears)
+        options.gears = [] if self.gears is None else gears_of(self.gears)
         max_batch_size = positive("max_batch_size", self.max_batch_size)
         # The default is no wish: gears, or a batch that the model fixes, decide first.
         if max_batch_size != DEFAULT_MAX_BATCH_SIZE:
@@ -94,15 +120,6 @@ class Batching:
     def examples(self) -> Feeds | None:
         """Feeds for warm-up and probe, if `verify` is that."""
         return None if isinstance(self.verify, bool) else self.verify
-
-
-def _gears(gears: Sequence[int] | None) -> list[int]:
-    if gears is None:
-        return []
-    sizes = [positive("gears", gear) for gear in gears]
-    if not sizes:
-        raise InvalidArgument("gears: expected at least one batch size, got none")
-    return [size for size in sizes if size is not None]
 
 
 def _delay(seconds: float) -> float:

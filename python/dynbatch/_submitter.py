@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dynbatch import _core, _lifetime
 from dynbatch._errors import QueueFull
 from dynbatch._future import Future
+from dynbatch._options import positive
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
 from dynbatch._tensors import Feeds, Outputs
@@ -110,14 +111,18 @@ class Submitter(ABC):
         Raises:
             Exception: As `infer` raises, at the place of the request that failed. Requests behind
                 it are cancelled.
+            InvalidArgument: `look_ahead` is out of range.
         """
+        return self._answers(feeds, positive("look_ahead", look_ahead))
+
+    def _answers(self, feeds: Iterable[Feeds], look_ahead: int | None) -> Iterator[Outputs]:
         pending: deque[Future] = deque()
         try:
             for item in feeds:
                 runtime = self._runtime or self._start(item)
                 if look_ahead is None:
                     look_ahead = 2 * runtime.core.gears.cap * runtime.core.stats().workers
-                while len(pending) >= max(1, look_ahead):
+                while len(pending) >= look_ahead:
                     yield pending.popleft().result()
                 try:
                     ticket = runtime.core.submit(item, _core.OnFull.raise_)
