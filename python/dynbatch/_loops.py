@@ -18,6 +18,7 @@ import numpy as np
 from dynbatch import _core
 from dynbatch._core import OnFull
 from dynbatch._errors import Timeout
+from dynbatch._options import timeout_of
 from dynbatch._tensors import Feeds, Outputs
 
 
@@ -49,6 +50,7 @@ class LoopPorts:
 
     async def infer(self, feeds: Feeds, timeout: float | None) -> Outputs:
         """Submits feeds and awaits their answer; waits for space where the queue is full."""
+        timeout = timeout_of(timeout)
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
         future: asyncio.Future[Outputs] = loop.create_future()

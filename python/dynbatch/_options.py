@@ -74,6 +74,15 @@ def gears_of(value: Any) -> list[int]:
     return [size for size in sizes if size is not None]
 
 
+def timeout_of(value: Any) -> float | None:
+    """Seconds, which may be over or endless; or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+        raise InvalidArgument(f"timeout: expected seconds, got {value!r}")
+    return float(value)
+
+
 def on_full_of(value: str | None) -> _core.OnFull | None:
     """None stands for each method's own default."""
     return None if value is None else one_of("on_full", value, _ON_FULL)

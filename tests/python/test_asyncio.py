@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +156,14 @@ def test_a_deadline(gated: dynbatch.Batcher, gate: Gate) -> None:
     asyncio.run(serve())
     gated.close()
     assert gated.stats().timed_out == 1
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "1", True])
+def test_a_timeout_that_is_no_time_is_named(timeout: Any, gated: dynbatch.Batcher) -> None:
+    with pytest.raises(dynbatch.InvalidArgument, match="timeout: expected seconds, got"):
+        asyncio.run(gated.infer_async(rows(0), timeout=timeout))
+    answer = asyncio.run(gated.infer_async(rows(1), timeout=float("inf")))
+    np.testing.assert_array_equal(answer["output"], rows(2))
 
 
 def test_errors_are_raised_where_they_are_awaited(models: dict[str, Path]) -> None:
