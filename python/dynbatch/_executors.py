@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -172,9 +173,10 @@ def _checked_source(source: object) -> str | bytes:
             f"{type(source).__name__}"
         ) from None
     path = os.fsdecode(path)
+    if not Path(path).exists():
+        raise ModelNotFound(errno.ENOENT, "there is no such model file", path)
     if not Path(path).is_file():
-        what = "is not a file" if Path(path).exists() else "does not exist"
-        raise ModelNotFound(f"the model file {path!r} {what}")
+        raise ModelError(f"the model {path!r} is not a file")
     return path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -52,14 +54,19 @@ def test_unbound_dimensions_are_named(
 
 
 def test_a_missing_file_is_also_file_not_found() -> None:
-    with pytest.raises(dynbatch.ModelError, match=r"nowhere\.onnx' does not exist") as caught:
+    with pytest.raises(dynbatch.ModelError, match=r"no such model file: 'nowhere\.onnx'") as caught:
         dynbatch.load("nowhere.onnx")
     assert isinstance(caught.value, FileNotFoundError)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "nowhere.onnx")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert str(again) == str(caught.value)
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(dynbatch.ModelError, match="is not a file"):
+    with pytest.raises(dynbatch.ModelError, match="is not a file") as caught:
         dynbatch.load(tmp_path)
+    assert not isinstance(caught.value, FileNotFoundError)
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
