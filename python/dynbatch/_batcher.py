@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from dynbatch import _core
@@ -130,7 +130,7 @@ class Batcher(Submitter):
         elif inputs and all(each.shape is not None for each in inputs.values()):
             self._start(made_up_arrays(self._inputs))
 
-    def _start(self, feeds: Feeds | None) -> Runtime:
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
         if self._building == threading.get_ident():
             raise ExecutionError("the function waits for its own batcher: the wait would never end")
         with self._lock:
@@ -146,7 +146,7 @@ class Batcher(Submitter):
             arrays = example_arrays(self._function, feeds, self._inputs)
             runtime = Runtime.python(functools.partial(self._make, arrays))
             try:
-                warn_if_rows_mix(runtime.core, stacklevel=4)
+                warn_if_rows_mix(runtime.core, caller)
                 self._adopt(runtime)
                 if self._closed:  # meanwhile, while it was not there to be closed
                     raise Closed("the batcher was closed while it got ready")

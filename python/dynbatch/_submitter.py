@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from dynbatch import _core, _lifetime
@@ -15,6 +15,7 @@ from dynbatch._options import positive
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
 from dynbatch._tensors import Feeds, Outputs
+from dynbatch._warn import calling_frame
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,8 +35,10 @@ class Submitter(ABC):
         self._full_to_submit = on_full or _core.OnFull.raise_
 
     @abstractmethod
-    def _start(self, feeds: Feeds | None) -> Runtime:
-        """The runtime, made now if need be: for a request with `feeds`, or without any."""
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
+        """The runtime, made now if need be: for a request with `feeds`, or without any. It warns
+        at `caller`; None: who called the package on this thread.
+        """
 
     def _adopt(self, runtime: Runtime) -> Runtime:
         _lifetime.close_with(self, runtime)
@@ -188,7 +191,8 @@ class Submitter(ABC):
         import asyncio
 
         # Warming up takes long, and would stop the loop.
-        return await asyncio.get_running_loop().run_in_executor(None, self._start, feeds)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._start, feeds, calling_frame())
 
     def __enter__(self) -> Self:
         """Closes at the end of the `with` statement."""

@@ -210,5 +210,6 @@ def test_different_row_counts_are_named(models: dict[str, Path]) -> None:
 
 
 def test_many_threads_are_a_warning(models: dict[str, Path]) -> None:
-    with pytest.warns(RuntimeWarning, match="workers=64 with intra_op_threads=2"):
+    with pytest.warns(RuntimeWarning, match="workers=64 with intra_op_threads=2") as caught:
         dynbatch.load(models["one_gemm"], workers=64, intra_op_threads=2, max_batch_size=2).close()
+    assert caught[0].filename == __file__

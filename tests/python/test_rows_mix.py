@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import dynbatch
 from crowd import CROWDS, Request
+from gate import Array
 from model_cases import CASES, Rows, case_named
 from real_models import dynamic_minilm
 from reference import answers_of, session
@@ -107,15 +110,56 @@ def test_example_feeds_are_used_where_made_up_values_fail(models: dict[str, Path
         assert model.infer(feeds)["y"].shape == (3, 8)
 
 
-def test_functions_are_checked_too() -> None:
-    def centred(x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> object:
-        return x - x.mean(axis=0)
+EXAMPLE = np.random.default_rng(0).standard_normal((3, 4), dtype=np.float32)
 
-    example = np.random.default_rng(0).standard_normal((3, 4), dtype=np.float32)
+
+def centred(x: Array) -> object:
+    return x - x.mean(axis=0)
+
+
+def test_functions_are_checked_too() -> None:
     with pytest.warns(dynbatch.RowsMixWarning):
-        batcher = dynbatch.Batcher(centred, example=example)
+        batcher = dynbatch.Batcher(centred, example=EXAMPLE)
     with batcher:
-        np.testing.assert_array_equal(batcher.infer(example[:1])["output"], np.zeros((1, 4)))
+        np.testing.assert_array_equal(batcher.infer(EXAMPLE[:1])["output"], np.zeros((1, 4)))
+
+
+def awaited(batcher: dynbatch.Batcher) -> None:
+    async def serve() -> None:
+        await batcher.infer_async(EXAMPLE)
+
+    asyncio.run(serve())
+
+
+def awaited_as_a_task(batcher: dynbatch.Batcher) -> None:
+    async def serve() -> None:
+        await asyncio.create_task(batcher.infer_async(EXAMPLE))
+
+    asyncio.run(serve())
+
+
+@pytest.mark.parametrize(
+    "first_call",
+    [
+        lambda batcher: batcher.infer(EXAMPLE),
+        lambda batcher: batcher.submit(EXAMPLE).result(),
+        lambda batcher: list(batcher.map([EXAMPLE])),
+        awaited,
+        awaited_as_a_task,
+        lambda _: dynbatch.batched(centred)(EXAMPLE),
+        lambda _: dynbatch.batched(example=EXAMPLE)(centred),
+        lambda _: dynbatch.Batcher(centred, example=EXAMPLE),
+    ],
+)
+def test_a_warning_names_the_file_of_the_caller(
+    first_call: Callable[[dynbatch.Batcher], object],
+) -> None:
+    with (
+        dynbatch.Batcher(centred) as batcher,
+        pytest.warns(dynbatch.RowsMixWarning) as caught,
+    ):
+        first_call(batcher)
+    assert [each.filename for each in caught] == [__file__]
 
 
 @pytest.mark.model
