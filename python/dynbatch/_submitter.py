@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dynbatch import _core, _lifetime
 from dynbatch._errors import QueueFull
@@ -186,6 +186,13 @@ class Submitter(ABC):
     def closed(self) -> bool:
         """Whether `close()` was called, or this process is a fork of the one that loaded."""
         return self._closed or (self._runtime is not None and self._runtime.core.closed)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses copies and pickles: a copy would die with the original."""
+        raise TypeError(
+            f"a {type(self).__name__} owns threads and cannot be copied or pickled: share it "
+            "between threads, and load it again in another process"
+        )
 
     async def _start_aside(self, feeds: Feeds) -> Runtime:
         import asyncio

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import threading
 import warnings
 import weakref
@@ -143,6 +145,16 @@ def test_dropping_closes(
     assert threading.active_count() == before
     # The future holds what its result needs.
     assert future.result()["y"].shape == (1, 64)
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_nothing_is_copied_that_would_die_with_the_original(
+    clone: Callable[[object], object], models: dict[str, Path]
+) -> None:
+    with make_native(models) as model, dynbatch.Batcher(lambda x: x) as batcher:
+        for each in (model, batcher):
+            with pytest.raises(TypeError, match="owns threads and cannot be copied or pickled"):
+                clone(each)
 
 
 def test_a_function_that_refers_to_its_batcher_is_collected() -> None:
