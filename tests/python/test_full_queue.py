@@ -141,11 +141,16 @@ def test_close_ends_the_wait(full: dynbatch.Batcher, gate: Gate) -> None:
     threads = [threading.Thread(target=wait) for _ in range(3)]
     for thread in threads:
         thread.start()
-    gate.let_go()
-    full.close(drain=False)
+    for thread in threads:
+        wait_until_inside_call(thread, dynbatch.Batcher.infer)
+    closer = threading.Thread(target=full.close, args=(False,))
+    closer.start()
     for thread in threads:
         thread.join()
+    assert len(errors) == 3
     assert all(isinstance(e, (dynbatch.Closed, dynbatch.Cancelled)) for e in errors)
+    gate.let_go()
+    closer.join()
 
 
 @pytest.mark.parametrize("on_full", ["wait", "raise"])
