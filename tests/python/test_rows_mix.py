@@ -36,7 +36,7 @@ def test_loads_with_a_warning_and_answers_right(
         for feeds in (case.feeds(1, seed=i) for i in range(30))
     ]
     with pytest.warns(dynbatch.RowsMixWarning, match="row_tolerance") as caught:
-        model = dynbatch.load(models[name], execution=execution, max_batch_size=8)
+        model = dynbatch.load(models[name], execution=execution, max_batch_size=8, on_full="wait")
     assert len(caught) == 1
     assert caught[0].filename == __file__
     with model:
@@ -176,6 +176,7 @@ def test_dynamically_quantised_minilm(execution: str, tmp_path: Path) -> None:
         "execution": execution,
         "dimensions": real.dimensions,
         "verify": real.feeds(3),
+        "on_full": "wait",
     }
     with pytest.warns(dynbatch.RowsMixWarning, match=r"by [0-9.e-]+ of max"):
         model = dynbatch.load(real.path, max_batch_size=8, **options)
