@@ -38,21 +38,6 @@ void refuse_runtime_containers(const TensorSpec& spec, py::handle value) {
   if (name == "SparseTensor") refuse(spec, "a SparseTensor: feed a dense array");
 }
 
-bool passes_as_it_is(const py::array& array) {
-  constexpr int kNeeded =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kNeeded) != kNeeded) return false;
-  const char order = array.dtype().byteorder();
-  return order == '=' || order == '|';
-}
-
-/// The same elements in C order, aligned, in the machine's byte order.
-py::array plain_copy(const py::array& array) {
-  const py::object native = array.dtype().attr("newbyteorder")("=");
-  return py::module_::import("numpy").attr("array")(array, native, py::arg("order") = "C",
-                                                    py::arg("subok") = false);
-}
-
 /// An array of what is none. Lists and numbers have no element type of their own, so they take the
 /// input's, where that loses nothing but precision; everything else keeps the type that it has.
 py::array converted(const TensorSpec& spec, py::handle value) {
@@ -139,7 +124,7 @@ void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
   if (!is_array) ++copied_arrays_;
   const auto type = data_type_of(array.dtype());
   if (!type) refuse(spec, name_of(array.dtype()));
-  if (!passes_as_it_is(array)) {
+  if (!is_plain(array)) {
     array = plain_copy(array);
     ++copied_arrays_;
   }
