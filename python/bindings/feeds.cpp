@@ -39,27 +39,18 @@ void refuse_runtime_containers(const TensorSpec& spec, py::handle value) {
 }
 
 /// An array of what is none. Lists and numbers have no element type of their own, so they take the
-/// input's, where that loses nothing but precision; everything else keeps the type that it has.
+/// input's; everything else keeps the type that it has.
 py::array converted(const TensorSpec& spec, py::handle value) {
   refuse_runtime_containers(spec, value);
   const bool typeless = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()) ||
                         PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr());
-  const py::module_ numpy = py::module_::import("numpy");
-  py::object array;
   try {
-    array = numpy.attr("asarray")(value);
-    if (typeless) {
-      if (py::cast<py::ssize_t>(array.attr("size")) == 0) {
-        array = array.attr("astype")(dtype_of(spec.dtype));
-      } else {
-        array = array.attr("astype")(dtype_of(spec.dtype), py::arg("casting") = "same_kind");
-      }
-    }
+    if (!typeless) return py::module_::import("numpy").attr("asarray")(value);
+    return py::module_::import("dynbatch._tensors").attr("typed")(value, dtype_of(spec.dtype));
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     refuse(spec, std::string(py::str(error.value())));
   }
-  return array;
 }
 
 }  // namespace

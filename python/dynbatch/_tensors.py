@@ -97,6 +97,28 @@ ONNX_TYPES = {
 }
 
 
+def typed(numbers: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """Lists or numbers, which have no element type of their own, as an array of this one.
+
+    Raises:
+        ValueError: An integer type cannot hold each value exactly, or they are no numbers.
+    """
+    array = np.asarray(numbers)
+    if array.size > 0 and array.dtype.kind not in "biuf":
+        raise ValueError(str(array.dtype))
+    if dtype.kind not in "iu":
+        return array.astype(dtype)
+    # Python's own numbers: NumPy makes floats of a large integer beside a small one.
+    exact = np.asarray(numbers, dtype=object)
+    try:
+        array = exact.astype(dtype)
+    except (OverflowError, ValueError):
+        array = np.zeros(0, dtype)
+    if not np.array_equal(array, exact):
+        raise ValueError(f"values that {dtype} cannot hold")
+    return array
+
+
 def shared_flags(inputs: Mapping[str, Input] | None) -> dict[str, bool]:
     """Which inputs are declared to be shared, or not to be; of a model, which declares the rest."""
     flags = {}
