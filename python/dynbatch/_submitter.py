@@ -13,7 +13,7 @@ from dynbatch._errors import QueueFull
 from dynbatch._future import Future
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
-from dynbatch._tensors import Feeds, Outputs
+from dynbatch._tensors import Feeds, Outputs, copied
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,7 +95,10 @@ class Submitter(ABC):
             asyncio.CancelledError: The awaiting task was cancelled.
             Exception: As `infer` raises, except QueueFull.
         """
-        runtime = self._runtime or await self._start_aside(feeds)
+        runtime = self._runtime
+        if runtime is None:
+            feeds = copied(feeds)  # the caller's arrays may change while it gets ready
+            runtime = await self._start_aside(feeds)
         return await runtime.ports.infer(feeds, timeout)
 
     def map(self, feeds: Iterable[Feeds], *, look_ahead: int | None = None) -> Iterator[Outputs]:

@@ -97,6 +97,13 @@ ONNX_TYPES = {
 }
 
 
+def copied(feeds: Feeds) -> Feeds:
+    """The same feeds as arrays of their own."""
+    if isinstance(feeds, Mapping):
+        return {name: np.array(value) for name, value in feeds.items()}
+    return np.array(feeds)
+
+
 def typed(numbers: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
     """Lists or numbers, which have no element type of their own, as an array of this one.
 
