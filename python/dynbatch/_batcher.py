@@ -84,7 +84,8 @@ class Batcher(Submitter):
                 their names, else by position.
             inputs: `Input(dtype=, shape=, shared=)` by name, in the order of the function.
             outputs: `Output(dtype=, shape=)` by name; None: learnt from one call.
-            example: Feeds of at least one row, from which inputs and outputs are learnt.
+            example: Feeds of at least one row, in the order of the function, from which inputs and
+                outputs are learnt.
             max_batch_size: As in `load`, and so are the options below, except:
             gears: Batch sizes that are prepared and measured.
             fill: Whether a batch must have exactly the size of a gear.
@@ -111,6 +112,8 @@ class Batcher(Submitter):
             )
         self._function = function
         self._inputs = inputs
+        named_by_example = example if isinstance(example, Mapping) else ()
+        self._order = list(dict.fromkeys([*(inputs or ()), *named_by_example]))
         self._outputs = outputs
         self._reruns = rerun_on_failure
         self._options = Batching(
@@ -147,7 +150,7 @@ class Batcher(Submitter):
                     "the function has not been called yet, so that its inputs are unknown: give "
                     "example= or inputs="
                 )
-            arrays = example_arrays(self._function, feeds, self._inputs)
+            arrays = example_arrays(self._function, feeds, self._order)
             runtime = Runtime.python(functools.partial(self._make, arrays))
             try:
                 warn_if_rows_mix(runtime.core, stacklevel=4)

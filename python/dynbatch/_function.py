@@ -112,15 +112,26 @@ def input_names_of(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def example_arrays(
-    function: Callable[..., Any], feeds: Feeds, inputs: Mapping[str, Input] | None
+    function: Callable[..., Any], feeds: Feeds, declared: Sequence[str]
 ) -> dict[str, Array]:
-    """Feeds as arrays by input name, in the order in which the function takes them."""
+    """Feeds as arrays by input name, in the order in which the function takes them: that of the
+    names that were declared, with one more at most where the function goes by position.
+    """
     if not isinstance(feeds, Mapping):
-        feeds = {(list(inputs or ()) or input_names_of(function, 1))[0]: feeds}
-    unknown = [name for name in inputs or () if name not in feeds]
-    if unknown:
-        raise InvalidInput(f"input {unknown[0]!r} is missing: got {', '.join(feeds)}")
-    return {name: np.asarray(value) for name, value in feeds.items()}
+        feeds = {(declared or input_names_of(function, 1))[0]: feeds}
+    strange = [name for name in feeds if not isinstance(name, str)]
+    if strange:
+        raise InvalidInput(f"feeds: expected input names as keys, got {strange[0]!r}")
+    missing = [name for name in declared if name not in feeds]
+    if missing:
+        raise InvalidInput(f"input {missing[0]!r} is missing: got {', '.join(feeds) or 'none'}")
+    others = [name for name in feeds if name not in declared]
+    if len(others) > 1 and not _takes_keywords(function, list(feeds)):
+        raise InvalidArgument(
+            f"inputs: {', '.join(others)} are no parameters of the function, and feeds have no "
+            "order: give inputs= or example= in the order of the function"
+        )
+    return {name: np.asarray(feeds[name]) for name in (*declared, *others)}
 
 
 def made_up_arrays(inputs: Mapping[str, Input]) -> dict[str, Array]:
