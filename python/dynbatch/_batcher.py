@@ -83,7 +83,8 @@ class Batcher(Submitter):
             function: What runs a batch. Its inputs are passed by name where its parameters have
                 their names, else by position.
             inputs: `Input(dtype=, shape=, shared=)` by name, in the order of the function.
-            outputs: `Output(dtype=, shape=)` by name; None: learnt from one call.
+            outputs: `Output(dtype=, shape=)` by name, in the order of the function unless it
+                returns a dict; one call checks them. None: learnt from that call.
             example: Feeds of at least one row, in the order of the function, from which inputs and
                 outputs are learnt.
             max_batch_size: As in `load`, and so are the options below, except:
@@ -167,17 +168,15 @@ class Batcher(Submitter):
         self._building = threading.get_ident()
         try:
             inputs, rows = input_specs(arrays, self._inputs)
+            options = self._options.native(own_workers=False)
             run = FunctionRun(self._function, list(arrays))
-            if self._outputs:
-                outputs = output_specs(self._outputs)
-            else:
-                outputs = run.specs_of_answer(list(arrays.values()), rows)
-            run.expect(outputs)
+            declared = output_specs(self._outputs or {})
+            outputs = run.learn(list(arrays.values()), rows, declared)
             self._run = run
             executor = _core.make_python_executor(
                 _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns, True
             )
-            return _core.Batcher(executor, self._options.native(own_workers=False), arrays)
+            return _core.Batcher(executor, options, arrays)
         finally:
             self._building = None
 

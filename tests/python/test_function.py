@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 
 import dynbatch
 from gate import Array, rows
+
+Feeds = dict[str, Array]
 
 
 def difference(p: Array, q: Array) -> Array:
@@ -43,4 +47,48 @@ def test_names_of_inputs_are_strings() -> None:
         for _ in range(2):
             with pytest.raises(dynbatch.InvalidInput, match=r"(keys|'x' is missing.*), got 1"):
                 batcher.infer(feeds)
+            batcher.infer(rows(1))
+
+
+def two(dtype: Any = np.float32, shape: Any = (4,)) -> dict[str, dynbatch.Output]:
+    return {"a": dynbatch.Output(dtype, shape), "b": dynbatch.Output(dtype, shape)}
+
+
+WRONG: list[tuple[Callable[[Array], Any], Mapping[str, dynbatch.Output] | None, str]] = [
+    (lambda x: (x, x), two(shape=(3,)), r"'a' of the function: expected .*\[3\].*, got .*\[4\]"),
+    (lambda x: (x, x), two(shape=(4, None)), r"'a' of the function: expected .*\[4, -1\]"),
+    (lambda x: (x, x), two(dtype=np.float64), "'a' of the function: expected float64.*got float32"),
+    (lambda x: (x, x[:0]), two(), "'output_1' of the function: expected 1 rows"),
+    (lambda x: x, two(), r"outputs of the function: expected 2 \(a, b\), got 1"),
+    (lambda x: {"a": x}, two(), "the function returned no output 'b': got 'a'"),
+    (lambda x: {0: x}, None, "outputs of the function: expected str as keys, got 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "outputs", "message"), WRONG)
+def test_wrong_outputs_are_told_at_once(
+    function: Callable[[Array], Any], outputs: Mapping[str, dynbatch.Output] | None, message: str
+) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(dynbatch.ModelError, match=message):
+        dynbatch.Batcher(function, example=rows(1), outputs=outputs)
+    assert set(threading.enumerate()) <= before
+
+
+def test_declared_outputs_are_taken_by_name_or_by_place() -> None:
+    def named(x: Array) -> Feeds:
+        return {"b": -x, "more": x, "a": x}
+
+    for function in (named, lambda x: (x, -x)):
+        with dynbatch.Batcher(function, example=rows(1), outputs=two()) as batcher:
+            answer = batcher.infer(rows(3))
+            assert list(answer) == ["a", "b"]
+            np.testing.assert_array_equal(answer["b"], rows(-3))
+
+
+def test_an_output_that_is_missing_later_is_named() -> None:
+    names = ["a"]
+    with dynbatch.Batcher(lambda x: {names[0]: x}, example=rows(1)) as batcher:
+        names[0] = "b"
+        with pytest.raises(dynbatch.ExecutionError, match="no output 'a': got 'b'"):
             batcher.infer(rows(1))
