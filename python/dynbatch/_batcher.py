@@ -104,6 +104,7 @@ class Batcher(Submitter):
 
         Raises:
             ModelError: The function cannot be batched as asked.
+            ExecutionError: The function failed for the example.
             InvalidArgument: An option is out of range or does not go with another one.
         """
         super().__init__(on_full_of(on_full))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dynbatch import _core
-from dynbatch._errors import Closed, InvalidArgument, InvalidInput, ModelError
+from dynbatch._errors import Closed, ExecutionError, InvalidArgument, InvalidInput, ModelError
 from dynbatch._tensors import Array, Feeds, Input, Output
 
 # What a row fails with, by row.
@@ -41,7 +41,10 @@ class FunctionRun:
             What each run has to return.
         """
         self._specs = declared
-        answer = self._call(inputs)
+        try:
+            answer = self._call(inputs)
+        except Exception as error:
+            raise _execution_error(error) from error
         values = self._named(answer)
         if declared and len(values) != len(declared):
             names = ", ".join(spec.name for spec in declared)
@@ -218,7 +221,7 @@ def _learnt(
     value = _listed(value)
     for item in value if isinstance(value, list) else ():
         if isinstance(item, BaseException):
-            raise ModelError("the function failed for its example") from item
+            raise _execution_error(item) from item
     array = np.asarray(value) if declared is None else _array(value, declared, {})
     if array.ndim == 0 or array.shape[0] != rows:
         raise ModelError(
@@ -239,6 +242,11 @@ def _check_fits(got: _core.TensorSpec, declared: _core.TensorSpec) -> None:
             f"output {declared.name!r} of the function: expected {declared.dtype} rows of the "
             f"shape {declared.row_shape} (-1: any), got {got.dtype} rows of {got.row_shape}"
         )
+
+
+def _execution_error(error: BaseException) -> ExecutionError:
+    """As runs fail with what the function raises."""
+    return ExecutionError(f"{type(error).__name__}: {error}")
 
 
 def _array(value: Any, spec: _core.TensorSpec, failures: Failures) -> Array:

@@ -281,8 +281,8 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     ),
     (
         lambda: dynbatch.Batcher(lambda x: 1 / 0, example=rows(1)),
-        ZeroDivisionError,
-        "division by zero",
+        dynbatch.ExecutionError,
+        "ZeroDivisionError: division by zero",
     ),
 ]
 

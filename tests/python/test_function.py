@@ -50,6 +50,25 @@ def test_names_of_inputs_are_strings() -> None:
             batcher.infer(rows(1))
 
 
+def fails(x: Array) -> Array:
+    return x / len(x[x > 0]) if (x > 0).any() else 1 // 0 * x
+
+
+def fails_for_a_row(x: Array) -> list[object]:
+    return [row if row[0] > 0 else ZeroDivisionError("by zero") for row in x]
+
+
+@pytest.mark.parametrize("function", [fails, fails_for_a_row])
+def test_a_first_request_fails_like_a_later_one(function: Callable[[Array], Any]) -> None:
+    with dynbatch.Batcher(function, verify=False) as batcher:
+        for _ in range(2):
+            for call in (batcher.infer, lambda feeds: batcher.submit(feeds).result()):
+                with pytest.raises(dynbatch.ExecutionError, match="ZeroDivisionError") as caught:
+                    call(rows(-1))
+                assert isinstance(caught.value.__cause__, ZeroDivisionError)
+            batcher.infer(rows(1))
+
+
 def two(dtype: Any = np.float32, shape: Any = (4,)) -> dict[str, dynbatch.Output]:
     return {"a": dynbatch.Output(dtype, shape), "b": dynbatch.Output(dtype, shape)}
 
