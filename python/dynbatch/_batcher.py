@@ -24,6 +24,7 @@ from dynbatch._function import (
     input_specs,
     made_up_arrays,
     output_specs,
+    trial_arrays,
 )
 from dynbatch._model import warn_if_rows_mix
 from dynbatch._options import (
@@ -170,9 +171,13 @@ class Batcher(Submitter):
         try:
             inputs, rows = input_specs(arrays, self._inputs)
             options = self._options.native(own_workers=False)
+            if options.fill is _core.Fill.yes:
+                rows = min(options.gears, default=1)
+            else:
+                rows = min(rows, max(options.gears, default=self._options.max_batch_size))
             run = FunctionRun(self._function, list(arrays))
             declared = output_specs(self._outputs or {})
-            outputs = run.learn(list(arrays.values()), rows, declared)
+            outputs = run.learn(trial_arrays(arrays, inputs, rows), rows, declared)
             self._run = run
             executor = _core.make_python_executor(
                 _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns, True

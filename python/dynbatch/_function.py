@@ -146,6 +146,16 @@ def example_arrays(
     return {name: np.asarray(feeds[name]) for name in (*declared, *others)}
 
 
+def trial_arrays(
+    arrays: Mapping[str, Array], inputs: Sequence[_core.TensorSpec], rows: int
+) -> list[Array]:
+    """Copies of this many rows, repeated where there are fewer: a function may write into them."""
+    return [
+        array.copy() if spec.shared else array[np.arange(rows) % len(array)]
+        for array, spec in zip(arrays.values(), inputs, strict=True)
+    ]
+
+
 def made_up_arrays(inputs: Mapping[str, Input]) -> dict[str, Array]:
     """One row of each declared input: normal floats, and integers and booleans from {0, 1}."""
     generator = np.random.default_rng(0)

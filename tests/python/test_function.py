@@ -50,6 +50,42 @@ def test_names_of_inputs_are_strings() -> None:
             batcher.infer(rows(1))
 
 
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({"max_batch_size": 4}, {1, 2, 3, 4}),
+        ({"gears": [2, 4]}, {1, 2, 3, 4}),
+        ({"gears": [4], "fill": True}, {4}),
+        ({"gears": [2], "fill": True}, {2}),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3, 1000])
+def test_no_call_has_a_size_that_runs_do_not_have(
+    options: dict[str, Any], sizes: set[int], count: int
+) -> None:
+    seen: set[int] = set()
+
+    def function(x: Array) -> Array:
+        seen.add(len(x))
+        return 2 * x
+
+    x = rows(*range(count))
+    with dynbatch.Batcher(function, batching="always", **options) as batcher:
+        np.testing.assert_array_equal(batcher.infer(x)["output"], 2 * x)
+    assert seen <= sizes
+
+
+def test_a_first_request_is_not_written_into() -> None:
+    def in_place(x: Array) -> Array:
+        x += 1
+        return x
+
+    with dynbatch.Batcher(in_place) as batcher:
+        mine = rows(5)
+        np.testing.assert_array_equal(batcher.infer(mine)["output"], rows(6))
+        np.testing.assert_array_equal(mine, rows(5))
+
+
 def fails(x: Array) -> Array:
     return x / len(x[x > 0]) if (x > 0).any() else 1 // 0 * x
 
