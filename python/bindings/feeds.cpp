@@ -129,6 +129,14 @@ void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
   (count_ > kInline ? more_owners_[index] : inline_owners_[index]) = std::move(array);
 }
 
+py::dict Feeds::arrays(const Signature& signature) const {
+  py::dict arrays;
+  for (std::size_t i = 0; i < count_; ++i) {
+    arrays[signature.input_names[i]] = count_ > kInline ? more_owners_[i] : inline_owners_[i];
+  }
+  return arrays;
+}
+
 std::span<const InputView> Feeds::views() const noexcept {
   return {count_ > kInline ? more_views_.data() : inline_views_.data(), count_};
 }

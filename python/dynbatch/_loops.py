@@ -50,6 +50,7 @@ class LoopPorts:
         deadline = None if timeout is None else loop.time() + timeout
         future: asyncio.Future[Outputs] = loop.create_future()
         while not self._port_of(loop).submit(self._core, feeds, future):
+            feeds = self._core.arrays(feeds)  # so that asking again copies nothing
             if self._core.exceeds_queue(feeds):
                 # It runs in pieces, each of which waits for room: a thread has to do that.
                 # The thread goes on when the await is given up, so that it has rows of its own.

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dynbatch import _core, _lifetime
-from dynbatch._errors import QueueFull
 from dynbatch._future import Future
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
@@ -122,13 +121,13 @@ class Submitter(ABC):
                     look_ahead = 2 * runtime.core.gears.cap * runtime.core.stats().workers
                 while len(pending) >= max(1, look_ahead):
                     yield pending.popleft().result()
-                try:
-                    ticket = runtime.core.submit(item, _core.OnFull.raise_)
-                except QueueFull:
+                ticket = runtime.core.try_submit(item)
+                if ticket is None:
+                    arrays = runtime.core.arrays(item)
                     # The oldest answer is awaited anyway, and its rows are room by then.
                     if pending:
                         yield pending.popleft().result()
-                    ticket = runtime.core.submit(item, _core.OnFull.wait)
+                    ticket = runtime.core.submit(arrays, _core.OnFull.wait)
                 pending.append(Future(ticket, runtime.callbacks))
             while pending:
                 yield pending.popleft().result()

@@ -64,7 +64,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     write(claim, inputs, 0);
     look = publish(claim, *request, 0);
   } else if (!submit_slowly(*request, inputs, options, look, refusal)) {
-    ledger_->refuse();
+    if (!options.asks_again || refusal.code != ErrorCode::queue_full) ledger_->refuse();
     ledger_->release(*request);
     ledger_->release(*request);
     return nullptr;
