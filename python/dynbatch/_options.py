@@ -78,7 +78,7 @@ class Batching:
             options.max_batch_size = max_batch_size
         options.fill = one_of("fill", self.fill, _FILL)
         options.batching = one_of("batching", self.batching, _BATCHING)
-        options.max_queue_delay = _delay(self.max_queue_delay)
+        options.max_queue_delay = delay(self.max_queue_delay)
         options.workers = positive("workers", self.workers)
         options.own_workers = own_workers
         options.queue_capacity = positive("queue_capacity", self.queue_capacity)
@@ -105,7 +105,8 @@ def _gears(gears: Sequence[int] | None) -> list[int]:
     return [size for size in sizes if size is not None]
 
 
-def _delay(seconds: float) -> float:
+def delay(seconds: float) -> float:
+    """The seconds of max_queue_delay, or InvalidArgument."""
     if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise InvalidArgument(f"max_queue_delay: expected seconds, got {seconds!r}")
     if not (math.isfinite(seconds) and 0 <= seconds <= 10):

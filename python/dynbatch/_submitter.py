@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dynbatch import _core, _lifetime
 from dynbatch._future import Future
+from dynbatch._options import delay
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
 from dynbatch._tensors import Feeds, Outputs, copied
@@ -147,7 +148,7 @@ class Submitter(ABC):
 
     @max_queue_delay.setter
     def max_queue_delay(self, seconds: float) -> None:
-        (self._runtime or self._start(None)).core.max_queue_delay = seconds
+        (self._runtime or self._start(None)).core.max_queue_delay = delay(seconds)
 
     def stats(self) -> Stats:
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""

@@ -178,8 +178,11 @@ def test_the_delay_may_be_changed(gated: dynbatch.Batcher) -> None:
     assert gated.max_queue_delay == 0
     gated.max_queue_delay = 0.25
     assert gated.max_queue_delay == 0.25
-    with pytest.raises(dynbatch.InvalidArgument, match="max_queue_delay"):
-        gated.max_queue_delay = 11
+    wrong: list[Any] = [11, -1, True, "1", float("nan"), None]
+    for seconds in wrong:
+        with pytest.raises(dynbatch.InvalidArgument, match=f"max_queue_delay.*{seconds}"):
+            gated.max_queue_delay = seconds
+    assert gated.max_queue_delay == 0.25
     future = gated.submit(rows(1))
     gated.max_queue_delay = 0
     np.testing.assert_array_equal(future.result()["output"], rows(2))
