@@ -33,8 +33,9 @@ void register_batcher(py::module_& module) {
           "The outputs with these indices, or all, as a list. Blocks without the GIL.")
       .def(
           "infer",
-          [](Core& self, py::handle feeds, OnFull on_full, std::optional<double> timeout) {
-            return result_dict(self.infer(feeds, on_full, timeout), *self.signature());
+          [](Core& self, py::handle feeds, OnFull on_full, py::handle timeout) {
+            return result_dict(self.infer(feeds, on_full, seconds_of("timeout", timeout)),
+                               *self.signature());
           },
           py::arg("feeds"), py::arg("on_full"), py::arg("timeout"),
           "All outputs by name. Blocks without the GIL.")

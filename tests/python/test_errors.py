@@ -182,6 +182,16 @@ def test_wrong_feeds_are_named_and_harm_nobody(execution: str, models: dict[str,
     assert stats.accepted == stats.succeeded == 1
 
 
+@pytest.mark.parametrize("timeout", ["1", True, [1], 10**400])
+def test_timeouts_are_seconds(timeout: Any, models: dict[str, Path]) -> None:
+    with dynbatch.load(models["one_gemm"], gears=[1]) as model:
+        future = model.submit(X)
+        future.result()
+        for call in (future.result, future.exception, lambda each: model.infer(X, timeout=each)):
+            with pytest.raises(dynbatch.InvalidArgument, match="timeout: expected seconds, got"):
+                call(timeout)
+
+
 def test_different_row_counts_are_named(models: dict[str, Path]) -> None:
     feeds = case_named("many_types").feeds(3)
     with (
