@@ -45,7 +45,10 @@ def positive(name: str, value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise InvalidArgument(f"{name}: expected an int of at least 1, got {value!r}")
-    return int(value)
+    number = int(value)
+    if number >= 1 << 63:
+        raise InvalidArgument(f"{name}: expected less than 2**63, got {number}")
+    return number
 
 
 def on_full_of(value: str | None) -> _core.OnFull | None:

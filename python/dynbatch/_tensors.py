@@ -153,6 +153,8 @@ def split_dimensions(
     for key, value in (dimensions or {}).items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise InvalidArgument(f"dimensions[{key!r}]: expected an int, got {value!r}")
+        if abs(value) >= 1 << 63:
+            raise InvalidArgument(f"dimensions[{key!r}]: expected less than 2**63, got {value}")
         if isinstance(key, str):
             by_name[key] = int(value)
         elif (
@@ -160,7 +162,7 @@ def split_dimensions(
             and len(key) == 2
             and isinstance(key[0], str)
             and isinstance(key[1], int)
-            and key[1] >= 0
+            and 0 <= key[1] < 1 << 63
         ):
             by_axis[key] = int(value)
         else:
