@@ -101,6 +101,7 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"dimensions": {"x": 1.5}}, "dimensions['x']: expected an int, got 1.5"),
     ({"dimensions": {"x": 10**30}}, "dimensions['x']: expected less than 2**63, got 1000"),
     ({"dimensions": {("x", 10**30): 1}}, "dimensions: expected a name or (input, axis) as key"),
+    ({"dimensions": {("x", 0): 4}, "gears": [2]}, "the batch is fixed to 4 (by the model, or by"),
     ({"max_batch_size": 10**30}, "max_batch_size: expected less than 2**63, got 1000"),
     ({"gears": [10**30]}, "gears: expected less than 2**63, got 1000"),
     ({"queue_capacity": 10**30}, "queue_capacity: expected less than 2**63, got 1000"),
