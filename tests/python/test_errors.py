@@ -199,6 +199,14 @@ def test_timeouts_are_seconds(timeout: Any, models: dict[str, Path]) -> None:
                 call(timeout)
 
 
+def test_a_closed_model_is_called_no_batcher(models: dict[str, Path]) -> None:
+    with dynbatch.load(models["one_gemm"], gears=[1]) as model:
+        pass
+    for call in (model.infer, model.submit):
+        with pytest.raises(dynbatch.Closed, match=r"^closed: no more requests are taken$"):
+            call(X)
+
+
 def test_different_row_counts_are_named(models: dict[str, Path]) -> None:
     feeds = case_named("many_types").feeds(3)
     with (

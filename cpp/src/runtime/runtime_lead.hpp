@@ -209,9 +209,7 @@ void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept
 
 template <class P>
 void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
-  fail(parts, {.code = ErrorCode::cancelled,
-               .message = "cancelled: the batcher was closed",
-               .cause = nullptr});
+  fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled by close()", .cause = nullptr});
 }
 
 /// One part of the request is over; the last one ends it, and lets go of the queue's hold.

@@ -37,7 +37,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   }
   // acquire: pairs with close; a hint, claims decide.
   if (closing_.load(std::memory_order_acquire))
-    return refuse(ErrorCode::closed, "the batcher is closed");
+    return refuse(ErrorCode::closed, "closed: no more requests are taken");
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
     refusal = {.code = ErrorCode::invalid_input, .message = too_many_rows(*rows), .cause = nullptr};
     ledger_->refuse();
@@ -182,7 +182,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     // A draining close lets what it has accepted in part go on.
     if (closing_.load(std::memory_order_relaxed) &&
         (first || cancelling_.load(std::memory_order_relaxed))) {
-      return refuse(ErrorCode::closed, "the batcher is closed");
+      return refuse(ErrorCode::closed, "closed: no more requests are taken");
     }
     if (first && request.rows > 1) {
       request.is_claiming = true;
@@ -208,8 +208,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
   list.wake();
   if (!wait_for_room(waiter, deadline))
     return refuse(ErrorCode::timeout, "timed out while waiting for room");
-  if (waiter.closed)
-    return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
+  if (waiter.closed) return refuse(ErrorCode::closed, "closed while the request waited for room");
   claims.push_back(waiter.claim);
   return true;
 }
