@@ -117,6 +117,10 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
         {"execution": "native", "providers": ["CUDAExecutionProvider"]},
         'execution="native" runs on CPUExecutionProvider alone',
     ),
+    (
+        {"execution": "native", "providers": [("CPUExecutionProvider", {"a": "b"})]},
+        "got providers with options for CPUExecutionProvider",
+    ),
 ]
 
 
@@ -149,6 +153,13 @@ def test_what_a_live_session_has_already_is_refused(models: dict[str, Path]) -> 
         dynbatch.load(live, session_config={"a": "b"})
     with pytest.raises(dynbatch.InvalidArgument, match='execution="native" cannot run a live'):
         dynbatch.load(live, execution="native")
+
+
+def test_options_of_the_provider_select_python_execution(models: dict[str, Path]) -> None:
+    for options, execution in (({}, "native"), ({"arena_extend_strategy": "0"}, "python")):
+        provider = ("CPUExecutionProvider", options)
+        with dynbatch.load(models["one_gemm"], providers=[provider], gears=[1]) as model:
+            assert model.stats().execution == execution
 
 
 def test_something_else_is_no_model() -> None:
