@@ -162,6 +162,16 @@ def test_options_of_the_provider_select_python_execution(models: dict[str, Path]
             assert model.stats().execution == execution
 
 
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_far_too_many_threads_are_named(execution: str, models: dict[str, Path]) -> None:
+    with pytest.raises(
+        dynbatch.InvalidArgument, match="intra_op_threads: expected 1 to 4096, got 1000000000"
+    ):
+        dynbatch.GearModel(
+            models["one_gemm"], gears=[1], execution=execution, intra_op_threads=10**9
+        )
+
+
 def test_something_else_is_no_model() -> None:
     source: Any = 7
     with pytest.raises(dynbatch.InvalidArgument, match="model: expected a path, bytes or"):
