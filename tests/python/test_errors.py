@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,16 @@ def test_far_too_many_threads_are_named(execution: str, models: dict[str, Path])
         dynbatch.GearModel(
             models["one_gemm"], gears=[1], execution=execution, intra_op_threads=10**9
         )
+
+
+def test_a_path_need_not_be_utf8(models: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"model\xff.onnx")
+    path.write_bytes(models["one_gemm"].read_bytes())
+    with dynbatch.load(path, gears=[1]) as model:
+        assert model.infer(X)["y"].shape == (2, 64)
+    path.write_bytes(b"this is no protocol buffer")
+    with pytest.raises(dynbatch.ModelError, match=r"model\\xff.onnx"):
+        dynbatch.load(path)
 
 
 def test_something_else_is_no_model() -> None:
