@@ -77,8 +77,9 @@ class Batcher(Submitter):
         rerun_on_failure: bool = False,
     ) -> None:
         """Gets the function ready to batch, at once with an example or declared inputs, else with
-        the first request. That calls it some times for each gear, to measure it and to check that
-        rows are independent.
+        the first request, which then serves as the example: its dtypes and shapes bind all later
+        ones. That calls it some times for each gear, to measure it and to check that rows are
+        independent.
 
         Args:
             function: What runs a batch. Its inputs are passed by name where its parameters have
@@ -196,7 +197,9 @@ class BatchedFunction(Generic[P, R]):
     """A function whose concurrent calls share batches. Made by `@batched`.
 
     It is called as the function itself, with arrays that have the batch axis first, from any
-    thread, and returns what the function would return for these rows alone.
+    thread, and returns what the function would return for these rows alone; a list of rows comes
+    back as an array, and any tuple as a plain one. The first call, or the example, settles which
+    parameters with a default are inputs.
     """
 
     def __init__(self, function: Callable[P, R], batcher: Batcher) -> None:
