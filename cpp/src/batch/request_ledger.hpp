@@ -109,11 +109,11 @@ class RequestLedger {
   };
   static constexpr std::size_t kStripes = 8;
 
-  static Stripe& stripe(std::array<Stripe, kStripes>& stripes) noexcept {
-    static typename P::template atomic<std::uint32_t> threads{0};
-    thread_local const std::uint32_t mine = threads.fetch_add(1, std::memory_order_relaxed);
-    return stripes[mine % kStripes];
-  }
+  /// The number of a thread, counted from 0.
+  struct ThreadNumber {
+    inline static typename P::template atomic<std::uint32_t> threads{0};
+    const std::uint32_t value = threads.fetch_add(1, std::memory_order_relaxed);
+  };
   std::uint64_t sum(Counter Stripe::* member) const noexcept {
     std::uint64_t total = 0;
     for (const Stripe& one : stripes_) total += (one.*member).load(std::memory_order_relaxed);
@@ -150,7 +150,7 @@ Request<P>* RequestLedger<P>::acquire(std::uint32_t rows) noexcept {
 
 template <class P>
 void RequestLedger<P>::accept() noexcept {
-  Stripe& mine = stripe(stripes_);
+  Stripe& mine = stripes_[P::template local<ThreadNumber, RequestLedger>().value % kStripes];
   mine.accepted.fetch_add(1, std::memory_order_relaxed);
   mine.entered.fetch_add(1, std::memory_order_relaxed);
 }

@@ -130,12 +130,12 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
                     .output_slot = outputs.slot};
-  const Running running{.runtime = this, .outer = running_here_};
-  running_here_ = &running;
+  const Running running{.runtime = this, .outer = running_here()};
+  running_here() = &running;
   const Nanoseconds start = P::now();
   Failure failure = executor_.run(batch, collected);
   run.run_time = P::now() - start;
-  running_here_ = running.outer;
+  running_here() = running.outer;
   if (!failure) failure = collected.check();
   outputs.rows = static_cast<std::uint32_t>(rows);
   run.rows = static_cast<std::uint32_t>(rows);

@@ -58,8 +58,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
     if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
   }
-  thread_local std::uint32_t sample = 0;
-  if (++sample % kSamplePeriod == 0) request->submitted_at = P::now();
+  auto& submitted = P::template local<std::uint32_t, Runtime>();
+  if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
   const Claim claim =
@@ -112,8 +112,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
   if (request.rows > 1 && !request.own_outputs)
     request.own_outputs = std::make_unique<OwnOutputs<P>>();
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
-  thread_local std::vector<Claim>
-      claims;  // keeps its memory, so that this path allocates once a thread
+  // Keeps its memory, so that this path allocates once a thread.
+  auto& claims = P::template local<std::vector<Claim>, Runtime>();
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
   bool accepted = false;
