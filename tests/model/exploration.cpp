@@ -1,6 +1,7 @@
 #include "model/exploration.hpp"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -70,6 +71,9 @@ bool explore_up_to(const std::function<void(Schedule&)>& make, int bound, Footpr
 void explore(const std::function<void(Schedule&)>& make, int bound) {
   std::signal(SIGABRT, on_signal);
   std::signal(SIGSEGV, on_signal);
+  // Every schedule makes and frees the same things: memory stays with the process.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
   explored = 0;
   Footprints footprints;
   if (const char* const replay = std::getenv("DYNBATCH_MODEL_REPLAY")) {

@@ -3,7 +3,8 @@
 //
 // A platform has: atomic<T>; Mutex (lock, unlock); pause(); park(word, expected, deadline), which
 // returns when the word is no longer `expected`, when it is woken, by the deadline, or for no
-// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread.
+// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread;
+// kMostRequests, how many a pool of requests may ever hold.
 #pragma once
 
 #include <atomic>
@@ -32,6 +33,7 @@ struct StdPlatform {
   using atomic = std::atomic<T>;
   using Mutex = std::mutex;
   using Word = std::atomic<std::uint32_t>;
+  static constexpr std::size_t kMostRequests = std::size_t{1} << 22;
 
   /// The calling thread's own T, made at its first call; `Tag` tells those of one type apart.
   template <class T, class Tag>

@@ -62,7 +62,7 @@ class RequestPool {
   static constexpr std::uint32_t kEmpty = UINT32_MAX;
   static constexpr std::uint32_t kClosed = UINT32_MAX - 1;
   static constexpr std::size_t kChunk = 64;
-  static constexpr std::size_t kMaxChunks = 1u << 16;
+  static constexpr std::size_t kMaxChunks = P::kMostRequests / kChunk;
 
   struct Node {
     T value;
