@@ -29,8 +29,8 @@ std::string command(const std::string& choices) {
 }
 
 std::string report(const Schedule& schedule, const std::string& why) {
-  return why + "found after " + std::to_string(explored) + " schedules; replay: " +
-         command(schedule.choices());
+  return why + "found after " + std::to_string(explored) +
+         " schedules; replay: " + command(schedule.choices());
 }
 
 /// An assertion of the library stops the process: say first which schedule has led there.

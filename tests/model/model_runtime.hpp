@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,9 +38,10 @@ class ModelRuntime {
     ErrorCode code() const noexcept { return accepted() ? request->code() : refusal.code; }
   };
 
-  ModelRuntime(Schedule& schedule, RuntimeSetup setup)
+  ModelRuntime(Schedule& schedule, RuntimeSetup setup, bool shared = false)
       : schedule_(schedule),
-        executor_([this](const Batch& batch, RunOutputs&) { return run(batch); }),
+        shared_(shared),
+        executor_([this](const Batch& batch, RunOutputs&) { return run(batch); }, spec(shared)),
         runtime_(executor_, std::move(setup), {}) {
     // The pool grows here, so that its places are the same ones in all schedules.
     R* const request = ledger().acquire(1);
@@ -63,13 +65,18 @@ class ModelRuntime {
   RequestLedger<P>& ledger() noexcept { return runtime_.ledger(); }
   /// Any end of an accepted request that is not success is a fault, unless it is allowed here.
   void allow(ErrorCode code) { allowed_.push_back(code); }
+  /// A run with such a row in it fails.
+  static constexpr float kPoison = -1.0F;
 
-  Sent& submit(std::vector<float> values, const SubmitOptions& options = {},
-               bool may_lead = false) {
+  /// `key`: of models with a shared input; requests of one key may share a batch.
+  Sent& submit(std::vector<float> values, const SubmitOptions& options = {}, bool may_lead = false,
+               float key = 0.0F) {
     Sent& sent = sent_.emplace_back();
     sent.values = std::move(values);
-    const InputView view = rows_of(sent.values);
-    sent.request = runtime_.submit({&view, 1}, options, may_lead, sent.refusal);
+    const std::array<InputView, 2> views = {rows_of(sent.values),
+                                            InputView{&key, DataType::float32, Shape{}}};
+    const std::span<const InputView> inputs(views.data(), shared_ ? 2 : 1);
+    sent.request = runtime_.submit(inputs, options, may_lead, sent.refusal);
     return sent;
   }
   /// As Batcher::infer does: leads if it may, waits, reads.
@@ -82,6 +89,7 @@ class ModelRuntime {
     return sent;
   }
   void cancel(Sent& sent) { ledger().give_up(*sent.request, ErrorCode::cancelled); }
+  void expire(Sent& sent) { ledger().give_up(*sent.request, ErrorCode::timeout); }
   /// Reads and lets go, as a caller that drops its ticket.
   void drop(Sent& sent) {
     check(sent);
@@ -105,9 +113,18 @@ class ModelRuntime {
   }
 
  private:
+  static ModelSpec spec(bool shared) {
+    ModelSpec spec = CustomExecutor::one_float();
+    if (shared) {
+      spec.inputs.push_back(
+          {.name = "key", .dtype = DataType::float32, .row_shape = Shape{}, .shared = true});
+    }
+    return spec;
+  }
   Failure run(const Batch& batch) {
     const std::vector<float> rows(floats(batch.inputs[0]), floats(batch.inputs[0]) + batch.rows);
     schedule_.step();
+    if (std::find(rows.begin(), rows.end(), kPoison) != rows.end()) return failed("poison");
     for (std::size_t row = 0; row < batch.rows; ++row) {
       schedule_.expect(floats(batch.inputs[0])[row] == rows[row], "rows to stay during their run");
     }
@@ -119,6 +136,8 @@ class ModelRuntime {
     schedule_.expect(request.is_done(), "every accepted request to be done");
     if (!request.is_done()) return;
     const ErrorCode code = request.code();
+    if (code == ErrorCode::execution && sent.values.front() == kPoison) return;
+    schedule_.expect(sent.values.front() != kPoison || code != ErrorCode::none, "poison to fail");
     if (code != ErrorCode::none) {
       schedule_.expect(std::find(allowed_.begin(), allowed_.end(), code) != allowed_.end(),
                        "requests to end only as they may");
@@ -131,25 +150,28 @@ class ModelRuntime {
   }
   /// Output 0, as Ticket::output() finds it.
   const float* answer_of(const R& request) {
-    if (request.outputs != nullptr)
-      return floats(request.outputs->tensors[0]) + request.first_row;
+    if (request.outputs != nullptr) return floats(request.outputs->tensors[0]) + request.first_row;
     if (!request.own_outputs || request.own_outputs->tensors.empty()) return nullptr;
     return floats(request.own_outputs->tensors[0].data.get());
   }
 
   Schedule& schedule_;
+  const bool shared_;
   CustomExecutor executor_;
   Runtime<P> runtime_;
   std::deque<Sent> sent_;
   std::vector<ErrorCode> allowed_;
 };
 
-/// A runtime with `workers` threads in it, which are asked to leave once all is at rest.
-inline std::shared_ptr<ModelRuntime> make_runtime(Schedule& schedule, RuntimeSetup setup) {
-  const std::size_t workers = setup.workers;
-  auto runtime = std::make_shared<ModelRuntime>(schedule, std::move(setup));
-  for (std::size_t i = 0; i < workers; ++i)
+/// A runtime with `workers` threads parked in it (or as many as it has permits), which are asked to
+/// leave once all is at rest.
+inline std::shared_ptr<ModelRuntime> make_runtime(Schedule& schedule, const RuntimeSetup& setup,
+                                                  std::size_t workers = SIZE_MAX,
+                                                  bool shared = false) {
+  auto runtime = std::make_shared<ModelRuntime>(schedule, setup, shared);
+  for (std::size_t i = 0; i < std::min(workers, setup.workers); ++i)
     schedule.daemon("worker", [runtime] { (*runtime)->work(); });
+  schedule.settle_daemons();
   schedule.at_rest([runtime] { runtime->check_at_rest(); });
   schedule.dismiss([runtime] { (*runtime)->close(true); });
   schedule.at_end([runtime] { runtime->check_at_end(); });

@@ -54,7 +54,7 @@ struct ModelThread {
   std::uint64_t parked_at = 0;      // step; sleepers on one word are woken in this order
   std::uint64_t locks = 0;          // held, one bit each
   std::uint32_t places = 0;         // made by this thread
-  std::vector<Store> unseen;        // its store buffer: stores that others do not see yet, oldest first
+  std::vector<Store> unseen;  // its store buffer: stores that others do not see yet, oldest first
   Locals locals;
 };
 

@@ -67,11 +67,13 @@ void Schedule::enter(void* thread) {
 }
 
 void Schedule::run() {
+  run_daemons_alone();
   phase_ = Phase::explored;
   options_.clear();
   for (const auto& thread : threads_) {
-    options_.push_back({.kind = Option::Kind::run,
-                        .thread = static_cast<std::uint8_t>(thread->index)});
+    if (thread->state != State::runnable) continue;
+    options_.push_back(
+        {.kind = Option::Kind::run, .thread = static_cast<std::uint8_t>(thread->index)});
   }
   run_until_quiet(*threads_[choices_.choose(++step_, options_).thread]);
   if (failed()) return;
@@ -95,6 +97,13 @@ void Schedule::run() {
   if (at_end_) at_end_();
 }
 
+void Schedule::run_daemons_alone() {
+  phase_ = Phase::settled;
+  for (std::size_t i = 0; i < settled_; ++i) {
+    if (threads_[i]->daemon && !failed()) run_until_quiet(*threads_[i]);
+  }
+}
+
 void Schedule::run_until_quiet(ModelThread& first) {
   me_ = &first;
   main_fiber().switch_to(pooled_fiber(first.index));
@@ -108,7 +117,8 @@ void Schedule::fail(const std::string& why) {
 }
 
 std::string Schedule::describe() const {
-  static constexpr const char* kStates[] = {"could go on", "is parked", "waits for a lock", "ended"};
+  static constexpr const char* kStates[] = {"could go on", "is parked", "waits for a lock",
+                                            "ended"};
   std::string text;
   for (const auto& thread : threads_) {
     text += "  thread " + std::to_string(thread->index) + " (" + thread->name + ") " +
@@ -146,9 +156,8 @@ void Schedule::add_others(std::uint8_t cost) {
   for (unsigned i = 1; i < threads_.size(); ++i) {
     const unsigned other = (mine + i) % static_cast<unsigned>(threads_.size());
     if (threads_[other]->state == State::runnable) {
-      options_.push_back({.kind = Option::Kind::run,
-                          .thread = static_cast<std::uint8_t>(other),
-                          .cost = cost});
+      options_.push_back(
+          {.kind = Option::Kind::run, .thread = static_cast<std::uint8_t>(other), .cost = cost});
     }
   }
 }
@@ -168,6 +177,7 @@ void Schedule::add_time(std::uint8_t cost, bool with_me) {
 
 Nanoseconds Schedule::next_deadline() const noexcept {
   Nanoseconds next = kNever;
+  if (clock_stands_) return next;
   for (const auto& thread : threads_) {
     if (thread->state == State::parked) next = std::min(next, thread->deadline);
   }
@@ -199,7 +209,7 @@ void Schedule::point(bool matters) {
 void Schedule::block() {
   ++step_;
   options_.clear();
-  add_others(0);
+  if (phase_ != Phase::settled) add_others(0);
   add_time(options_.empty() ? 0 : 1, false);
   if (options_.empty()) {
     back_to_main(me_->state == State::finished);

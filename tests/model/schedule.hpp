@@ -53,12 +53,16 @@ class Schedule {
   void thread(std::string name, Body body) { add(std::move(name), std::move(body), false); }
   /// One that may be parked when everything is at rest.
   void daemon(std::string name, Body body) { add(std::move(name), std::move(body), true); }
+  /// The daemons that there are now have parked by themselves before the search begins.
+  void settle_daemons() noexcept { settled_ = threads_.size(); }
   /// A check, once nobody can run any more.
   void at_rest(Body check) { at_rest_ = std::move(check); }
   /// Has the daemons leave; run after at_rest as a thread of its own, without choices.
   void dismiss(Body body) { dismiss_ = std::move(body); }
   /// A check, after the last thread has ended.
   void at_end(Body check) { at_end_ = std::move(check); }
+  /// No deadline comes: whoever needs one to go on is stuck.
+  void stop_clock() noexcept { clock_stands_ = true; }
 
   void run();
   /// The schedule is a counterexample. Does not return to a thread of the model.
@@ -95,9 +99,10 @@ class Schedule {
 
  private:
   using State = ModelThread::State;
-  enum class Phase : std::uint8_t { built, explored, checked, dismissed };
+  enum class Phase : std::uint8_t { built, settled, explored, checked, dismissed };
 
   void add(std::string name, Body body, bool daemon);
+  void run_daemons_alone();
   static void enter(void* thread);
 
   bool matters(Footprints::PlaceId place, bool writes) noexcept;
@@ -129,6 +134,8 @@ class Schedule {
   ModelThread* me_ = nullptr;  // null: the test itself
   std::uint64_t step_ = 0;
   Nanoseconds now_ = 1'000;
+  bool clock_stands_ = false;
+  std::size_t settled_ = 0;  // of the first so many threads, those that are daemons
   std::uint32_t places_ = 0;
   std::uint32_t mutexes_ = 0;
   std::vector<Option> options_;  // of the choice at hand

@@ -9,11 +9,32 @@
 #include <string>
 #include <string_view>
 
-#define DYNBATCH_MUTANT_LIST(X)                                                               \
-  X(weak_publish)             /* publish() releases only */                                   \
-  X(claim_ignores_seal)       /* claim() adds rows to a sealed block */                       \
-  X(takes_incomplete)         /* a block is taken while a row is missing */                   \
-  X(reuses_generation)        /* a block's next life has the generation of the last */
+#define DYNBATCH_MUTANT_LIST(X)                                            \
+  X(claims_sealed)         /* claim() adds rows to a sealed block */       \
+  X(takes_incomplete)      /* a block is taken while a row is missing */   \
+  X(weak_publish)          /* publish() releases, and is not seq_cst */    \
+  X(relaxed_publish)       /* publish() publishes nothing */               \
+  X(weak_permits)          /* permits_ is released, and not seq_cst */     \
+  X(weak_timer)            /* timer_due_ is released, and not seq_cst */   \
+  X(weak_hurry)            /* hurry_ is released, and not seq_cst */       \
+  X(no_hurry)              /* who waits for room does not make rows due */ \
+  X(stays_in_line)         /* who has waited too long stays in the list */ \
+  X(forgets_space)         /* room that comes back is not handed on */     \
+  X(no_scan_after_permit)  /* a caller gives its permit back and goes */   \
+  X(no_scan_after_delay)   /* a new delay does not look for what is due */ \
+  X(drops_wake_up)         /* a worker is handed a permit and not woken */ \
+  X(stays_on_its_way)      /* a worker that looks counts as on its way */  \
+  X(sleeps_without_look)   /* a worker parks after the lock was free */    \
+  X(finishes_unlocked)     /* a block goes back outside of the lock */     \
+  X(recycles_early)        /* a block goes back before its requests end */ \
+  X(drops_output_hold)     /* a reader does not hold its output block */   \
+  X(closes_unsealed)       /* close() leaves blocks open */                \
+  X(waits_unannounced)     /* a caller sleeps without saying so */         \
+  X(ends_without_exchange) /* end() loads, then stores */                  \
+  X(relaxed_end)           /* end() publishes nothing */                   \
+  X(cancel_frees)          /* cancel drops the queue's hold as well */     \
+  X(pool_without_tag)      /* the stack of free requests has no tag */     \
+  X(relaxed_pool)          /* a free request is published to nobody */
 
 namespace dynbatch {
 

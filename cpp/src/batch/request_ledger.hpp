@@ -17,6 +17,7 @@
 #include <dynbatch/tensor.hpp>
 
 #include "base/assertions.hpp"
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 #include "batch/request.hpp"
 #include "batch/request_pool.hpp"
@@ -161,9 +162,15 @@ std::uint32_t RequestLedger<P>::end(Request<P>& request, ErrorCode code, Tally& 
   // relaxed: the exchange below checks it.
   std::uint32_t state = request.state.load(std::memory_order_relaxed);
   // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
-  while ((state & R::kDone) == 0 && !request.state.compare_exchange_weak(
-                                        state, state | R::kDone | static_cast<std::uint32_t>(code),
-                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  const auto order =
+      DYNBATCH_MUTANT(relaxed_end) ? std::memory_order_relaxed : std::memory_order_acq_rel;
+  while ((state & R::kDone) == 0) {
+    const std::uint32_t ended = state | R::kDone | static_cast<std::uint32_t>(code);
+    if (DYNBATCH_MUTANT(ends_without_exchange)) {
+      request.state.store(ended, std::memory_order_release);  // pairs with nothing: a fault
+      break;
+    }
+    if (request.state.compare_exchange_weak(state, ended, order, std::memory_order_relaxed)) break;
   }
   if ((state & R::kDone) == 0) {
     ++tally.ended;
@@ -179,6 +186,7 @@ bool RequestLedger<P>::give_up(Request<P>& request, ErrorCode code) noexcept {
   if ((state & Request<P>::kDone) != 0) return false;
   add(tally);
   tell(request, state);
+  if (DYNBATCH_MUTANT(cancel_frees)) release(request);
   return true;
 }
 

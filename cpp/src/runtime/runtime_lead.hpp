@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutant.hpp"
 #include "batch/own_outputs.hpp"
 #include "runtime/run_outputs.hpp"
 #include "runtime/runtime.hpp"
@@ -42,7 +43,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       }
       taken = Taken{};
       if (!goes_on || !unsafe_take(taken, false)) unsafe_add_permits(1);
-      unsafe_hand_out(list);
+      if (!DYNBATCH_MUTANT(no_scan_after_permit)) unsafe_hand_out(list);
     }
     list.wake();
   }
@@ -51,6 +52,10 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
 template <class P>
 void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
   const std::span<Part<P>> parts = queue_.parts(taken.block);
+  if (DYNBATCH_MUTANT(recycles_early)) {
+    const Lock lock(mutex_);
+    queue_.unsafe_recycle(taken.block);
+  }
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire)) {
     cancel(parts);
@@ -240,7 +245,7 @@ void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputB
     } else if (lent && !request.is_cut) {
       request.outputs = &outputs;
       request.first_row = row - first;
-      --unused;
+      if (!DYNBATCH_MUTANT(drops_output_hold)) --unused;
     } else {
       store_copy(request, part, row - first, outputs);
     }
@@ -354,13 +359,13 @@ void Runtime<P>::note_run(const RunRecord& run) noexcept {
 /// The batch is over: its block is free again, and whoever waited for room gets it.
 template <class P>
 void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
-  queue_.unsafe_recycle(taken.block);
+  if (!DYNBATCH_MUTANT(recycles_early)) queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) statistics_.add(record.run);
   for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
-  unsafe_serve_space();
+  if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "base/pages.hpp"
 #include "batch/input_check.hpp"
 #include "runtime/runtime.hpp"
@@ -202,7 +203,9 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     space_last_ = &waiter;
     waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
-    hurry_.store(true, std::memory_order_seq_cst);
+    const auto order =
+        DYNBATCH_MUTANT(weak_hurry) ? std::memory_order_release : std::memory_order_seq_cst;
+    if (!DYNBATCH_MUTANT(no_hurry)) hurry_.store(true, order);
     unsafe_hand_out(list);
   }
   list.wake();
@@ -239,6 +242,7 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     if (waiter.word.load(std::memory_order_relaxed) != 0) return true;
     SpaceWaiter* before = nullptr;
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
+    if (DYNBATCH_MUTANT(stays_in_line)) return false;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
     unsafe_serve_space();
