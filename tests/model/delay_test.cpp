@@ -69,7 +69,23 @@ TEST(DelayModel, AShorterDelayHoldsForRowsThatWait) {
     const auto runtime = make_runtime(schedule, delayed());
     schedule.thread("submitter", [runtime] { runtime->submit({1.0F}); });
     schedule.thread("changer", [runtime] { (*runtime)->set_max_delay(kDelay / 2); });
-    schedule.thread("submitter", [runtime] { runtime->submit({2.0F}); });
+  });
+}
+
+/// The timekeeper wakes for rows that a caller has run meanwhile. Who publishes just then must not
+/// rely on its old time.
+TEST(DelayModel, ARowThatComesAsTheTimekeeperWakesRuns) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, delayed());
+    const Nanoseconds due = schedule.now() + kDelay;
+    schedule.thread("caller", [runtime] {
+      runtime->submit({1.0F});
+      runtime->infer({2.0F});
+    });
+    schedule.thread("late", [runtime, due, &schedule] {
+      schedule.sleep_until(due);
+      runtime->submit({3.0F});
+    });
   });
 }
 

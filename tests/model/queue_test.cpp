@@ -97,5 +97,69 @@ TEST(QueueModel, TakesEachRowOnce) {
   });
 }
 
+/// Rows of several sizes, of which one is cut at the end of a block.
+TEST(QueueModel, CutsRowsAtTheEndOfABlock) {
+  explore([](Schedule& schedule) {
+    auto shop = std::make_shared<Shop>(3, 3);
+    for (std::uint32_t producer = 1; producer <= 2; ++producer) {
+      schedule.thread("producer", [shop, producer, &schedule] {
+        schedule.expect(shop->put(producer, 2), "room");
+      });
+    }
+    schedule.thread("taker", [shop, &schedule] { shop->take(schedule); });
+    schedule.at_rest([shop, &schedule] {
+      while (shop->take(schedule)) {
+      }
+      schedule.expect(shop->seen[1] == 2 && shop->seen[2] == 2, "all rows to be taken once");
+      schedule.expect(shop->queue.unsafe_invariants_hold(), "the queue's invariants");
+    });
+  });
+}
+
+/// One block, which comes round again and again under a producer that is slow.
+TEST(QueueModel, ABlockThatComesRoundAgainIsANewOne) {
+  explore([](Schedule& schedule) {
+    auto shop = std::make_shared<Shop>(1, 2);
+    const auto put = std::make_shared<std::array<bool, 4>>();
+    for (std::uint32_t producer = 1; producer <= 3; ++producer) {
+      schedule.thread("producer",
+                      [shop, put, producer] { (*put)[producer] = shop->put(producer, 1); });
+    }
+    schedule.thread("taker", [shop, &schedule] {
+      for (int i = 0; i < 2; ++i) shop->take(schedule);
+    });
+    schedule.at_rest([shop, put, &schedule] {
+      while (shop->take(schedule)) {
+      }
+      for (std::uint32_t producer = 1; producer <= 3; ++producer)
+        schedule.expect(shop->seen[producer] == ((*put)[producer] ? 1U : 0U),
+                        "each row that found room to be taken once");
+      schedule.expect(shop->queue.unsafe_invariants_hold(), "the queue's invariants");
+    });
+  });
+}
+
+/// After claims have been stopped, nothing comes in that the stopper does not see.
+TEST(QueueModel, NothingComesInAfterClaimsWereStopped) {
+  explore([](Schedule& schedule) {
+    auto shop = std::make_shared<Shop>(2, 2);
+    for (std::uint32_t producer = 1; producer <= 2; ++producer) {
+      schedule.thread("producer", [shop, producer] {
+        const Claim claim = shop->queue.claim(1);
+        if (claim.rows == 0) return;
+        shop->memory[claim.block][claim.row] = producer;
+        shop->queue.publish(claim, {.producer = producer, .rows = 1});
+      });
+    }
+    schedule.thread("stopper", [shop, &schedule] {
+      const std::lock_guard lock(shop->mutex);
+      shop->queue.unsafe_stop_claims();
+      const bool idle = shop->queue.unsafe_idle();
+      schedule.step();
+      schedule.expect(shop->queue.unsafe_idle() == idle, "no claim after the last");
+    });
+  });
+}
+
 }  // namespace
 }  // namespace dynbatch

@@ -90,6 +90,11 @@ class Schedule {
   void wake(const Cell& word, int count);
   /// Lets others go on; time passes if there is nobody else.
   void pause();
+  /// Parks until then: a thread that comes at a time.
+  void sleep_until(Nanoseconds time) {
+    const Cell nothing;
+    while (now_ < time) park(nothing, 0, time);
+  }
   /// A place at which others may go on, in what the test itself does.
   void step() {
     if (me_ != nullptr) point(true);

@@ -16,8 +16,7 @@
   X(relaxed_publish)       /* publish() publishes nothing */               \
   X(weak_permits)          /* permits_ is released, and not seq_cst */     \
   X(weak_timer)            /* timer_due_ is released, and not seq_cst */   \
-  X(weak_hurry)            /* hurry_ is released, and not seq_cst */       \
-  X(no_hurry)              /* who waits for room does not make rows due */ \
+  X(waits_without_scan)    /* who wants room does not look for rows due */ \
   X(stays_in_line)         /* who has waited too long stays in the list */ \
   X(forgets_space)         /* room that comes back is not handed on */     \
   X(no_scan_after_permit)  /* a caller gives its permit back and goes */   \

@@ -203,10 +203,8 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     space_last_ = &waiter;
     waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
-    const auto order =
-        DYNBATCH_MUTANT(weak_hurry) ? std::memory_order_release : std::memory_order_seq_cst;
-    if (!DYNBATCH_MUTANT(no_hurry)) hurry_.store(true, order);
-    unsafe_hand_out(list);
+    hurry_.store(true, std::memory_order_seq_cst);
+    if (!DYNBATCH_MUTANT(waits_without_scan)) unsafe_hand_out(list);
   }
   list.wake();
   if (!wait_for_room(waiter, deadline))
