@@ -78,9 +78,10 @@ TEST(DelayModel, ARowThatComesAsTheTimekeeperWakesRuns) {
   explore([](Schedule& schedule) {
     const auto runtime = make_runtime(schedule, delayed());
     const Nanoseconds due = schedule.now() + kDelay;
-    schedule.thread("caller", [runtime] {
+    schedule.thread("caller", [runtime, &schedule] {
       runtime->submit({1.0F});
-      runtime->infer({2.0F});
+      schedule.sleep_until(schedule.now() + 1);  // the worker comes to keep the time
+      runtime->submit({2.0F}, {}, true);
     });
     schedule.thread("late", [runtime, due, &schedule] {
       schedule.sleep_until(due);

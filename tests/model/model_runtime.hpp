@@ -68,6 +68,8 @@ class ModelRuntime {
   /// A run with such a row in it fails.
   static constexpr float kPoison = -1.0F;
 
+  /// A run parks, so that others go on meanwhile for nothing.
+  void let_runs_take_time() noexcept { run_time_ = 1; }
   /// `key`: of models with a shared input; requests of one key may share a batch.
   Sent& submit(std::vector<float> values, const SubmitOptions& options = {}, bool may_lead = false,
                float key = 0.0F) {
@@ -124,6 +126,7 @@ class ModelRuntime {
   Failure run(const Batch& batch) {
     const std::vector<float> rows(floats(batch.inputs[0]), floats(batch.inputs[0]) + batch.rows);
     schedule_.step();
+    schedule_.sleep_until(schedule_.now() + run_time_);
     if (std::find(rows.begin(), rows.end(), kPoison) != rows.end()) return failed("poison");
     for (std::size_t row = 0; row < batch.rows; ++row) {
       schedule_.expect(floats(batch.inputs[0])[row] == rows[row], "rows to stay during their run");
@@ -157,6 +160,7 @@ class ModelRuntime {
 
   Schedule& schedule_;
   const bool shared_;
+  Nanoseconds run_time_ = 0;
   CustomExecutor executor_;
   Runtime<P> runtime_;
   std::deque<Sent> sent_;

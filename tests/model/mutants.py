@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOUND_BY = {
     "claims_sealed": "QueueModel.TakesEachRowOnce",
     "takes_incomplete": "QueueModel.TakesEachRowOnce",
-    "weak_publish": "PermitsModel.ACallerLeavesTheRowsOfOthersToAWorker",
+    "weak_publish": "PermitsModel.RowsThatComeDuringARunAreSeenAfterIt",
     "weak_permits": "PermitsModel.ACallerLeavesTheRowsOfOthersToAWorker",
     "weak_timer": "DelayModel.ARowThatComesAsTheTimekeeperWakesRuns",
     "waits_without_scan": "SpaceModel.RowsOfAnotherKeyAreDueWhenTheirRoomIsWanted",

@@ -66,6 +66,15 @@ TEST(PermitsModel, ACallerLeavesTheRowsOfOthersToAWorker) {
   });
 }
 
+TEST(PermitsModel, RowsThatComeDuringARunAreSeenAfterIt) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup(1, 3, 1));
+    runtime->let_runs_take_time();
+    schedule.thread("caller", [runtime] { runtime->infer({1.0F}); });
+    schedule.thread("submitter", [runtime] { runtime->submit({2.0F}); });
+  });
+}
+
 TEST(PermitsModel, CallersWithoutWorkersRunThemselves) {
   explore([](Schedule& schedule) {
     RuntimeSetup setup = ModelRuntime::setup(2, 3, 1);
