@@ -55,9 +55,11 @@ TEST(SpaceModel, RowsOfAnotherKeyAreDueWhenTheirRoomIsWanted) {
     setup.max_delay = 1'000;
     const auto runtime = make_runtime(schedule, setup, 1, true);
     schedule.stop_clock();
-    schedule.thread("submitter", [runtime] { runtime->submit({1.0F}, kWait, false, 1.0F); });
-    // Fills its block, as nobody else wants its room.
-    schedule.thread("submitter", [runtime] { runtime->submit({2.0F, 3.0F}, kWait, false, 2.0F); });
+    schedule.thread("submitter", [runtime] {
+      runtime->submit({1.0F}, kWait, false, 1.0F);
+      // Fills its block, as nobody else wants its room.
+      runtime->submit({2.0F, 3.0F}, kWait, false, 2.0F);
+    });
   });
 }
 
