@@ -161,16 +161,19 @@ std::uint32_t RequestLedger<P>::end(Request<P>& request, ErrorCode code, Tally& 
   using R = Request<P>;
   // relaxed: the exchange below checks it.
   std::uint32_t state = request.state.load(std::memory_order_relaxed);
-  // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
-  const auto order =
-      DYNBATCH_MUTANT(relaxed_end) ? std::memory_order_relaxed : std::memory_order_acq_rel;
   while ((state & R::kDone) == 0) {
     const std::uint32_t ended = state | R::kDone | static_cast<std::uint32_t>(code);
     if (DYNBATCH_MUTANT(ends_without_exchange)) {
       request.state.store(ended, std::memory_order_release);  // pairs with nothing: a fault
       break;
     }
-    if (request.state.compare_exchange_weak(state, ended, order, std::memory_order_relaxed)) break;
+    // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
+    if (request.state.compare_exchange_weak(
+            state, ended,
+            DYNBATCH_MUTANT(relaxed_end) ? std::memory_order_relaxed : std::memory_order_acq_rel,
+            std::memory_order_relaxed)) {
+      break;
+    }
   }
   if ((state & R::kDone) == 0) {
     ++tally.ended;

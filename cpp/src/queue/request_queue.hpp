@@ -174,10 +174,11 @@ auto RequestQueue<P, Part>::publish(const Claim& claim, const Part& part) noexce
   block.parts[claim.row] = part;
   // seq_cst: pairs with unsafe_take: publishes the rows and parts. With the runtime's load of its
   // free permits that follows, it is one half of the store-load pair that loses no wake-up.
-  const auto order = DYNBATCH_MUTANT(weak_publish)      ? std::memory_order_release
-                     : DYNBATCH_MUTANT(relaxed_publish) ? std::memory_order_relaxed
-                                                        : std::memory_order_seq_cst;
-  const std::uint64_t word = block.word.fetch_add(claim.rows * kPublishedOne, order) + claim.rows;
+  const std::uint64_t before = block.word.fetch_add(
+      claim.rows * kPublishedOne, DYNBATCH_MUTANT(weak_publish)      ? std::memory_order_release
+                                  : DYNBATCH_MUTANT(relaxed_publish) ? std::memory_order_relaxed
+                                                                     : std::memory_order_seq_cst);
+  const std::uint64_t word = before + claim.rows;
   DYNBATCH_DEBUG_ASSERT(published(word) <= claimed(word));
   BlockState state{.rows = claimed(word), .complete = published(word) == claimed(word)};
   state.sealed = sealed(word);
