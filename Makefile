@@ -2,6 +2,8 @@
 # is fetched into build/, and what only an administrator can install is named in one line.
 
 PYTHON ?= python3
+# Found before PATH names the environment's own.
+BASE_PYTHON := $(or $(shell command -v $(PYTHON) 2>/dev/null),$(PYTHON))
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
@@ -29,11 +31,20 @@ help: ## Say what there is to make
 
 # --- what everything stands on -------------------------------------------------------------------
 
+# Kept and brought up to date, unless an interruption left it without pip, or another Python than its
+# own is asked for.
 ENVIRONMENT := $(VENV)/.complete
+KEEP_ENVIRONMENT := $(PY) -m pip --version >/dev/null 2>&1
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(BASE_PYTHON) -V 2>&1),$(shell $(PY) -V 2>&1))
+KEEP_ENVIRONMENT := false
+.PHONY: $(ENVIRONMENT)
+endif
+endif
 $(ENVIRONMENT): pyproject.toml third_party/constraints.txt
-	@sh third_party/check_machine.sh $(PYTHON) $(CXX)
+	@sh third_party/check_machine.sh $(BASE_PYTHON) $(CXX)
 	@echo "making the environment $(VENV)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(KEEP_ENVIRONMENT) || $(BASE_PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install -qq --constraint third_party/constraints.txt --upgrade pip
 	@$(PY) -m pip install -qq --constraint third_party/constraints.txt \
 	  --group build --group test --group lint --group demo --group bench
@@ -119,10 +130,10 @@ lint-python: $(ENVIRONMENT)
 	@$(PY) -m mypy tests/install/*.py
 	@$(PYTEST) tests/lint
 
-lint-cpp: deps models
+lint-cpp: $(ENVIRONMENT)
 	@clang-format --dry-run -Werror $(CXX_FILES)
-	@cmake --preset dev >/dev/null
-	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/dev --jobs $(JOBS)
+	@cmake --preset lint >/dev/null
+	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/lint --jobs $(JOBS)
 
 format: $(ENVIRONMENT) ## Format all C++ and Python
 	@clang-format -i $(CXX_FILES)

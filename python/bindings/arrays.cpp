@@ -1,7 +1,6 @@
 #include "arrays.hpp"
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "exceptions.hpp"

@@ -2,9 +2,6 @@
 
 #include <pybind11/stl.h>
 
-#include <string>
-#include <utility>
-
 #include "bound_ticket.hpp"
 #include "core.hpp"
 #include "gil.hpp"

@@ -12,7 +12,7 @@ namespace {
 
 // Copying this much takes about as long as giving the GIL up and getting it back when nobody else
 // wants it; when somebody does, getting it back takes up to 5 ms.
-constexpr std::size_t kShortCopyBytes = 64 * 1024;
+constexpr std::size_t kShortCopyBytes = std::size_t{64} * 1024;
 
 /// Whether a call may hold the GIL until it returns. The one place for this decision; a call that
 /// may run a batch or wait never keeps it so far.
@@ -32,7 +32,7 @@ Core::Core(const ModelSpec& spec)
       fork_generation_(python::fork_generation()) {}
 
 std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOptions options,
-                                 py::object examples) {
+                                 const py::object& examples) {
   const std::shared_ptr<Core> core(new Core(executor->spec()));
   if (auto* const python = dynamic_cast<PythonExecutor*>(executor.get())) python->attach(core);
   std::optional<Feeds> feeds;
@@ -156,10 +156,7 @@ void Core::wait_for_workers() {
 void Core::close(bool drain) {
   if (python::fork_generation() != fork_generation_) return;
   refuse_inside_own_run();
-  {
-    const GilRelease release;
-    batcher_->close(drain);
-  }
+  wait_for_close(*batcher_, drain);
   drop_deferred();
 }
 

@@ -26,7 +26,7 @@ class Core {
  public:
   /// Loads: warms up, probes, starts workers. `examples`: feeds for that, or none.
   static std::shared_ptr<Core> make(std::unique_ptr<Executor> executor, BatchingOptions options,
-                                    py::object examples);
+                                    const py::object& examples);
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
   ~Core();

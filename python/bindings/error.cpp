@@ -86,7 +86,7 @@ Failure failure_of(py::object exception) {
 void register_error(py::module_&) {
   py::register_local_exception_translator([](std::exception_ptr pointer) {
     try {
-      if (pointer) std::rethrow_exception(pointer);
+      if (pointer) std::rethrow_exception(std::move(pointer));
     } catch (const Error& error) {
       try {
         raise(error.code(), error.what());

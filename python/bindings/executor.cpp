@@ -180,7 +180,7 @@ void PythonExecutor::terminate() noexcept {
 }
 
 void register_executor(py::module_& module) {
-  py::class_<Executor, py::smart_holder>(
+  const py::class_<Executor, py::smart_holder> executor(
       module, "Executor", "What runs batches, before a Batcher or a GearModel has taken it.");
   module.def(
       "make_python_executor",

@@ -124,8 +124,6 @@ struct ModelPlatform {
   using atomic = ModelAtomic<T>;
   using Mutex = ModelMutex;
   using Word = ModelAtomic<std::uint32_t>;
-  // A directory for more would cost more time than the schedule that it is made for.
-  static constexpr std::size_t kMostRequests = 1024;
 
   template <class T, class Tag>
   static T& local() noexcept {

@@ -1,7 +1,8 @@
-"""Small models on disk, and a function that can be held inside a run."""
+"""Small models on disk, a function that can be held inside a run, and Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 import dynbatch
 from gate import EXAMPLE, Gate
 from model_cases import write_all
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_raises() -> None:
+    """A shell starts what it runs in the background with Ctrl-C ignored, and Python keeps that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

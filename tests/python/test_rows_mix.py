@@ -118,7 +118,6 @@ def test_functions_are_checked_too() -> None:
         np.testing.assert_array_equal(batcher.infer(example[:1])["output"], np.zeros((1, 4)))
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_dynamically_quantised_minilm(execution: str, tmp_path: Path) -> None:

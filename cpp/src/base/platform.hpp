@@ -3,8 +3,7 @@
 //
 // A platform has: atomic<T>; Mutex (lock, unlock); pause(); park(word, expected, deadline), which
 // returns when the word is no longer `expected`, when it is woken, by the deadline, or for no
-// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread;
-// kMostRequests, how many a pool of requests may ever hold.
+// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread.
 #pragma once
 
 #include <atomic>
@@ -33,7 +32,6 @@ struct StdPlatform {
   using atomic = std::atomic<T>;
   using Mutex = std::mutex;
   using Word = std::atomic<std::uint32_t>;
-  static constexpr std::size_t kMostRequests = std::size_t{1} << 22;
 
   /// The calling thread's own T, made at its first call; `Tag` tells those of one type apart.
   template <class T, class Tag>

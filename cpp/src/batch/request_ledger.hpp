@@ -17,6 +17,7 @@
 #include <dynbatch/tensor.hpp>
 
 #include "base/assertions.hpp"
+#include "base/fork_guard.hpp"
 #include "base/mutant.hpp"
 #include "base/platform.hpp"
 #include "batch/request.hpp"
@@ -68,6 +69,8 @@ class RequestLedger {
 
   /// A fresh request, held once by the caller and once by the queue; null without memory.
   Request<P>* acquire(std::uint32_t rows) noexcept;
+  /// In the child of a fork: nobody will end what was under way, and locks may be held for ever.
+  bool forked() const noexcept { return fork_generation() != forks_; }
   /// Counts the request as accepted; before its first row is published.
   void accept() noexcept;
   void refuse() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
@@ -122,6 +125,7 @@ class RequestLedger {
   }
   void release_late(std::int64_t requests) noexcept;
 
+  const std::uint32_t forks_ = fork_generation();
   RequestPool<P, Request<P>> pool_;
   std::array<Stripe, kStripes> stripes_;
   alignas(kCacheLine) Counter succeeded_{0};

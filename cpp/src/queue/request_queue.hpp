@@ -74,8 +74,9 @@ class RequestQueue {
 
   /// Rows that can be claimed now for `key` without waiting, up to `wanted`.
   std::size_t unsafe_room(std::size_t wanted, BatchKey key) const noexcept;
-  /// Claims up to `rows` rows of one block, opening the next one if that is needed.
-  Claim unsafe_claim(std::uint32_t rows, BatchKey key) noexcept;
+  /// Claims up to `rows` rows of one block, opening the next one if that is needed. Nothing if less
+  /// than `least_of_open` of them can be had in the open block, which others claim from meanwhile.
+  Claim unsafe_claim(std::uint32_t rows, BatchKey key, std::size_t least_of_open = 0) noexcept;
   /// Opens a block for newcomers if none is open and one is free. Not for keys.
   void unsafe_open_next() noexcept;
   /// Takes no more rows until unsafe_open_next(): newcomers must ask unsafe_claim().
@@ -221,7 +222,8 @@ std::size_t RequestQueue<P, Part>::unsafe_room(std::size_t wanted, BatchKey key)
 }
 
 template <class P, class Part>
-Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key) noexcept {
+Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key,
+                                          std::size_t least_of_open) noexcept {
   if (exclusive_) {
     if (free_count_ == 0) return {};
     return {.block = open_block(key, rows, true), .row = 0, .rows = rows};
@@ -233,6 +235,7 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key) noex
     std::uint64_t word = block.word.load(std::memory_order_acquire);
     while (!sealed(word) && claimed(word) < rows_) {
       const std::uint32_t part = std::min(rows, rows_ - claimed(word));
+      if (part < least_of_open) return {};
       // acquire: pairs with open_block, as above.
       if (block.word.compare_exchange_weak(word, word + part * kClaimedOne,
                                            std::memory_order_acquire, std::memory_order_acquire)) {
@@ -241,7 +244,7 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key) noex
     }
     if (key == nullptr) break;  // only the newest block is open
   }
-  if (free_count_ == 0) return {};
+  if (free_count_ == 0 || least_of_open > 0) return {};
   const std::uint32_t part = std::min(rows, rows_);
   const std::uint32_t index = open_block(key, part, false);
   // release: pairs with claim: publishes the block's fields of its new life.

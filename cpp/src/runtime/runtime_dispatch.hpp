@@ -1,4 +1,4 @@
-// Runtime, part 2 of 4: permits, workers, the timer, and callers that wait for room.
+// Runtime, part 2 of 5: permits, workers, the timer, and callers that wait for room.
 #pragma once
 
 #include <algorithm>
@@ -158,16 +158,23 @@ void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
 /// Gives room that has become free to those who wait for it, in the order they came.
 template <class P>
 void Runtime<P>::unsafe_serve_space() noexcept {
-  std::size_t told = 0;  // rows of room that were announced; they are kept for those who were told
+  // Room that was announced is kept for those who were told of it. Only while more is to come, since
+  // they may never ask for it.
+  std::size_t told_rows = 0;
+  std::size_t told = 0;
+  const auto fits_beside_them = [&](const SpaceWaiter& waiter) {
+    if (setup_.exclusive) return queue_.unsafe_free_blocks() > told;
+    const std::size_t wanted = told_rows + waiter.rows;
+    return queue_.unsafe_room(wanted, waiter.key) >= wanted;
+  };
   while (space_first_ != nullptr) {
     SpaceWaiter* const waiter = space_first_;
     if (waiter->port != nullptr) {
-      told += waiter->rows;
-      if (told > queue_.unsafe_room(told, nullptr) && unsafe_in_flight()) break;
+      if (!fits_beside_them(*waiter) && unsafe_in_flight()) break;
+      told_rows += waiter->rows;
+      ++told;
     } else {
-      const std::size_t wanted = told + waiter->rows;
-      // Only while more room is to come: those who were told may never ask for it.
-      if (told > 0 && queue_.unsafe_room(wanted, waiter->key) < wanted && unsafe_in_flight()) break;
+      if (told > 0 && !fits_beside_them(*waiter) && unsafe_in_flight()) break;
       waiter->claim = queue_.unsafe_claim(waiter->rows, waiter->key);
       if (waiter->claim.rows == 0) break;
     }

@@ -1,4 +1,4 @@
-// Runtime, part 1 of 4: from a caller's inputs to published rows.
+// Runtime, part 1 of 5: from a caller's inputs to published rows.
 #pragma once
 
 #include <algorithm>
@@ -40,12 +40,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   if (closing_.load(std::memory_order_acquire))
     return refuse(ErrorCode::closed, "the batcher is closed");
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
-    refusal = {
-        .code = ErrorCode::invalid_input,
-        .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
-                   " rows, since requests are neither merged nor cut (batching is off, or rows " +
-                   "mix); got " + std::to_string(*rows) + "; raise max_batch_size",
-        .cause = nullptr};
+    refusal = {.code = ErrorCode::invalid_input, .message = too_many_rows(*rows), .cause = nullptr};
     ledger_->refuse();
     return nullptr;
   }
@@ -77,6 +72,16 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   }
   if (look) dispatch(may_lead, request);
   return request;
+}
+
+template <class P>
+std::string Runtime<P>::too_many_rows(std::size_t rows) const {
+  const std::string got = "; got " + std::to_string(rows);
+  if (!setup_.whole_requests)
+    return "expected at most " + std::to_string(UINT32_MAX) + " rows a request" + got;
+  return "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
+         " rows, since requests are neither merged nor cut (batching is off, or rows mix)" + got +
+         "; raise max_batch_size";
 }
 
 template <class P>
@@ -184,18 +189,13 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
       request.is_claiming = true;
       ++claiming_;
     }
-    const bool newcomers_wait = space_first_ != nullptr;
-    // Whoever was told of room comes back with OnFull::raise, so those who wait are not in its way.
-    if (on_full == OnFull::raise && first && queue_.unsafe_room(rows, key) < rows) {
+    if (on_full == OnFull::raise) {
+      DYNBATCH_ASSERT(first);  // all rows were claimed at once, or none
+      if (unsafe_claim_all(rows, key, claims)) return true;
       refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
-    for (std::uint32_t left = rows; left > 0 && (!newcomers_wait || on_full == OnFull::raise);) {
-      const Claim claim = queue_.unsafe_claim(left, key);
-      if (claim.rows == 0) break;
-      claims.push_back(claim);
-      left -= claim.rows;
-    }
+    if (space_first_ == nullptr) unsafe_claim_some(rows, key, claims);  // else others come first
     if (!claims.empty()) return true;
     waiter.rows = std::min(rows, queue_.rows_per_block());
     waiter.key = key;
@@ -212,6 +212,33 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
   if (waiter.closed)
     return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
   claims.push_back(waiter.claim);
+  return true;
+}
+
+/// As many of the rows as there is room for now.
+template <class P>
+void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+  while (rows > 0) {
+    const Claim claim = queue_.unsafe_claim(rows, key);
+    if (claim.rows == 0) return;
+    claims.push_back(claim);
+    rows -= claim.rows;
+  }
+}
+
+/// All of the rows, or none of them. Those who wait for room are not in the way, since whoever was
+/// told of room comes for it here.
+template <class P>
+bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+  if (queue_.unsafe_room(rows, key) < rows) return false;
+  // Free blocks are ours alone, but others claim from the open block without the lock: the first
+  // claim gets of it what does not fit free blocks, or there is no room any more.
+  const std::size_t free_rows = queue_.unsafe_free_blocks() * queue_.rows_per_block();
+  const Claim claim =
+      queue_.unsafe_claim(rows, key, key == nullptr && rows > free_rows ? rows - free_rows : 0);
+  if (claim.rows == 0) return false;
+  claims.push_back(claim);
+  unsafe_claim_some(rows - claim.rows, key, claims);
   return true;
 }
 
