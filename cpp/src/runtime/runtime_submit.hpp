@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "base/pages.hpp"
 #include "batch/input_check.hpp"
 #include "runtime/runtime.hpp"
@@ -53,8 +54,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
     if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
   }
-  thread_local std::uint32_t sample = 0;
-  if (++sample % kSamplePeriod == 0) request->submitted_at = P::now();
+  auto& submitted = P::template local<std::uint32_t, Runtime>();
+  if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
   const Claim claim =
@@ -117,8 +118,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
   if (request.rows > 1 && !request.own_outputs)
     request.own_outputs = std::make_unique<OwnOutputs<P>>();
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
-  thread_local std::vector<Claim>
-      claims;  // keeps its memory, so that this path allocates once a thread
+  // Keeps its memory, so that this path allocates once a thread.
+  auto& claims = P::template local<std::vector<Claim>, Runtime>();
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
   bool accepted = false;
@@ -203,7 +204,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
     hurry_.store(true, std::memory_order_seq_cst);
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(waits_without_scan)) unsafe_hand_out(list);
   }
   list.wake();
   if (!wait_for_room(waiter, deadline))
@@ -265,6 +266,7 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     if (waiter.word.load(std::memory_order_relaxed) != 0) return true;
     SpaceWaiter* before = nullptr;
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
+    if (DYNBATCH_MUTANT(stays_in_line)) return false;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
     unsafe_serve_space();
