@@ -2,6 +2,8 @@
 # is fetched into build/, and what only an administrator can install is named in one line.
 
 PYTHON ?= python3
+# Found before PATH names the environment's own.
+BASE_PYTHON := $(or $(shell command -v $(PYTHON) 2>/dev/null),$(PYTHON))
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
@@ -21,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-tsan stress \
-        bench lint lint-python lint-cpp format package deps models clean
+        model mutants bench lint lint-python lint-cpp format package deps models clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -29,11 +31,20 @@ help: ## Say what there is to make
 
 # --- what everything stands on -------------------------------------------------------------------
 
+# Kept and brought up to date, unless an interruption left it without pip, or another Python than its
+# own is asked for.
 ENVIRONMENT := $(VENV)/.complete
+KEEP_ENVIRONMENT := $(PY) -m pip --version >/dev/null 2>&1
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(BASE_PYTHON) -V 2>&1),$(shell $(PY) -V 2>&1))
+KEEP_ENVIRONMENT := false
+.PHONY: $(ENVIRONMENT)
+endif
+endif
 $(ENVIRONMENT): pyproject.toml third_party/constraints.txt
-	@sh third_party/check_machine.sh $(PYTHON) $(CXX)
+	@sh third_party/check_machine.sh $(BASE_PYTHON) $(CXX)
 	@echo "making the environment $(VENV)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(KEEP_ENVIRONMENT) || $(BASE_PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install -qq --constraint third_party/constraints.txt --upgrade pip
 	@$(PY) -m pip install -qq --constraint third_party/constraints.txt \
 	  --group build --group test --group lint --group demo --group bench
@@ -89,6 +100,18 @@ stress: deps models ## Stress tests thrice, with and without ThreadSanitizer
 	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
 	done
 
+PART := *
+model: deps models ## Model tests up to three preemptions; PART=delay for one of them; hours for all
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev
+	@for test in $(BUILD)/dev/tests/model_$(PART)_test; do DYNBATCH_MODEL_BOUND=3 $$test || exit 1; done
+
+mutants: deps models ## Table of the faults that are put in, and how each is found
+	@for preset in dev tsan; do \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
+	  $(PY) tests/model/mutants.py --tests $(BUILD)/$$preset/tests || exit 1; \
+	done
+
 bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target micro_benchmarks
@@ -107,10 +130,10 @@ lint-python: $(ENVIRONMENT)
 	@$(PY) -m mypy tests/install/*.py
 	@$(PYTEST) tests/lint
 
-lint-cpp: deps models
+lint-cpp: $(ENVIRONMENT)
 	@clang-format --dry-run -Werror $(CXX_FILES)
-	@cmake --preset dev >/dev/null
-	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/dev --jobs $(JOBS)
+	@cmake --preset lint >/dev/null
+	@$(PY) tests/lint/run_clang_tidy.py --build $(BUILD)/lint --jobs $(JOBS)
 
 format: $(ENVIRONMENT) ## Format all C++ and Python
 	@clang-format -i $(CXX_FILES)

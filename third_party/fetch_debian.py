@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,12 @@ def debian_archive() -> ArchiveSource:
 class Apt:
     """apt-get, either as the machine has it or on lists of its own below a folder."""
 
-    def __init__(self, folder: Path | None = None, source_list: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        source_list: str | None = None,
+        keyring: Path | None = None,
+    ) -> None:
         self.options: list[str] = ["-qq", "-o", "APT::Sandbox::User=root"]
         if folder is None:
             return
@@ -146,6 +152,14 @@ class Apt:
             settings += [
                 f'Dir::Etc::SourceList "{folder / "sources.list"}";',
                 'Dir::Etc::SourceParts "/dev/null";',
+            ]
+        if keyring is not None:
+            # Sources name a keyring in signed-by, too, but not where its path has a space.
+            (folder / "keys").mkdir(exist_ok=True)
+            shutil.copy(keyring, folder / "keys")
+            settings += [
+                'Dir::Etc::Trusted "/dev/null";',
+                f'Dir::Etc::TrustedParts "{folder / "keys"}";',
             ]
         configuration = folder / "apt.conf"
         configuration.write_text("\n".join(settings) + "\n", encoding="utf-8")
@@ -217,27 +231,35 @@ def fetch_header(build: Path) -> list[Path]:
     keys = build / "apt" / "keyring"
     unpack(fetch_from_machine((KEYRING_PACKAGE,), build), keys)
     keyring = keys / "usr/share/keyrings/debian-archive-keyring.gpg"
-    options = "trusted=yes" if archive.trusted else f"signed-by={keyring}"
-    apt = Apt(build / "apt" / HEADER_SUITE, f"deb [{options}] {archive.uri} {HEADER_SUITE} main\n")
+    options = "[trusted=yes] " if archive.trusted else ""
+    source = f"deb {options}{archive.uri} {HEADER_SUITE} main\n"
+    apt = Apt(build / "apt" / HEADER_SUITE, source, keyring)
     apt.update()
     return apt.download(packages, build / "apt" / "debs")
+
+
+def provide(
+    stamp_name: str, packages: tuple[str, ...], fetch: Callable[[Path], list[Path]], build: Path
+) -> None:
+    """Unpack packages, unless an earlier run unpacked these."""
+    stamp = build / "deps" / stamp_name
+    wanted = " ".join(packages) + "\n"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    if shutil.which("apt-get") is None:
+        raise SystemExit("the C++ tests take GoogleTest from Debian packages, and there is no apt")
+    unpack(fetch(build), build / "deps")
+    stamp.write_text(wanted, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Unpack the Debian packages that tests need.")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="the build folder")
     build = parser.parse_args().build.resolve()
-    dependencies = build / "deps"
-    stamp = dependencies / ".complete"
-    wanted = " ".join((*TEST_PACKAGES, HEADER_PACKAGE)) + "\n"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    if shutil.which("apt-get") is None:
-        raise SystemExit("the C++ tests take GoogleTest from Debian packages, and there is no apt")
     os.environ["LC_ALL"] = "C"
     try:
-        unpack(fetch_test_libraries(build), dependencies)
-        unpack(fetch_header(build), dependencies)
+        provide(".libraries", TEST_PACKAGES, fetch_test_libraries, build)
+        provide(".header", (HEADER_PACKAGE,), fetch_header, build)
     except LookupError as reason:
         print(
             f"{reason}: the test that compares our ABI declaration with ONNX Runtime's C header "
@@ -245,10 +267,8 @@ def main() -> None:
             "-DDYNBATCH_ORT_INCLUDE=<folder>",
             file=sys.stderr,
         )
-        return
     except subprocess.CalledProcessError as failure:
         sys.exit(f"failed ({failure.returncode}): {' '.join(failure.cmd)}")
-    stamp.write_text(wanted, encoding="utf-8")
 
 
 if __name__ == "__main__":

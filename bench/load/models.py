@@ -37,7 +37,7 @@ def real_model(name: str, count: int) -> tuple[RealModel, Rows]:
     from real_models import real_models
 
     model = real_models()[name]
-    return model, Rows.of(existing(model.path), split(model.feeds(count)))
+    return model, Rows.of(existing(model.path), split(model.feeds(count)), model.tolerance)
 
 
 def split(feeds: Feeds) -> Sequence[Feeds]:

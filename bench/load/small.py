@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import dynbatch
 from bench.load.contenders import (
+    Contender,
+    Rows,
     asyncio_batcher,
     bound,
     dynbatch_coroutines,
@@ -15,17 +18,35 @@ from bench.load.contenders import (
     thread_batcher,
     unbatched,
 )
-from bench.load.interleave import Scenario
+from bench.load.interleave import Qualification, Scenario
 from bench.load.models import small_model
 from bench.machine import cpu_count
 
 LARGEST = 32
 ROWS_PER_CALLER = 8
-IDEAL = "ideal line"
+IDEAL = "one-thread ideal"
+PYTHON = "dynbatch, python execution"
+# Hand-written batchers below these shares of the one-thread ideal are no measure of anything.
+GOOD_ASYNCIO_SHARE = 0.45
+GOOD_THREAD_SHARE = 0.25
 
 
-def _workers(count: int) -> str:
-    return f"{count} worker" if count == 1 else f"{count} workers"
+def _counts() -> list[int]:
+    """One worker, and one for each CPU."""
+    return sorted({1, cpu_count()})
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _load(stack: ExitStack, rows: Rows, **options: Any) -> dynbatch.Model:
+    return stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST, **options))
+
+
+def _ideal_lines(rows: Rows) -> list[Contender]:
+    names = {1: IDEAL}
+    return [preformed(names.get(n, f"{n}-thread ideal"), rows, LARGEST, n) for n in _counts()]
 
 
 @contextmanager
@@ -33,27 +54,33 @@ def threads(callers: int) -> Iterator[Scenario]:
     """That many threads calling `run` on the MLP."""
     rows = small_model("mlp", callers * ROWS_PER_CALLER)
     with ExitStack() as stack:
-        default = stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST))
-        single = stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST, workers=1))
-        contenders = [
-            dynbatch_threads("dynbatch", default, rows, callers),
-            dynbatch_threads("dynbatch, 1 worker", single, rows, callers),
-            *(
-                thread_batcher(
-                    f"thread batcher, {_workers(n)}", rows, callers, workers=n, largest=LARGEST
-                )
-                for n in sorted({1, cpu_count()})
-            ),
-            unbatched("InferenceSession, unbatched", rows, callers, threads=1),
-            preformed(IDEAL, rows, LARGEST, 1),
+        peers = [
+            thread_batcher(
+                f"thread batcher, {_counted(n, 'worker')}",
+                rows,
+                callers,
+                workers=n,
+                largest=LARGEST,
+            )
+            for n in _counts()
         ]
-        for contender in contenders:
-            stack.callback(contender.close)
+        for peer in peers:
+            stack.callback(peer.close)
         yield Scenario(
             name="mlp_threads",
             title=f"MLP 256-1024-256, {callers} threads calling run",
-            contenders=contenders,
-            baselines=["thread batcher, 1 worker", IDEAL],
+            contenders=[
+                dynbatch_threads("dynbatch", _load(stack, rows), rows, callers),
+                dynbatch_threads(
+                    "dynbatch, 1 worker", _load(stack, rows, workers=1), rows, callers
+                ),
+                dynbatch_threads(PYTHON, _load(stack, rows, execution="python"), rows, callers),
+                *peers,
+                unbatched("InferenceSession, unbatched", rows, callers, threads=1),
+                *_ideal_lines(rows),
+            ],
+            baselines=[peers[0].name, IDEAL],
+            qualification=Qualification(peers[0].name, GOOD_THREAD_SHARE, IDEAL),
         )
 
 
@@ -62,23 +89,29 @@ def coroutines(callers: int) -> Iterator[Scenario]:
     """That many coroutines of one loop on the MLP."""
     rows = small_model("mlp", callers * ROWS_PER_CALLER)
     with ExitStack() as stack:
-        default = stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST))
-        single = stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST, workers=1))
+        peers = [
+            asyncio_batcher(
+                f"asyncio batcher, {_counted(n, 'worker')}",
+                rows,
+                callers,
+                workers=n,
+                largest=LARGEST,
+            )
+            for n in _counts()
+        ]
+        one_worker = _load(stack, rows, workers=1)
         yield Scenario(
             name="mlp_coroutines",
             title=f"MLP 256-1024-256, {callers} coroutines",
             contenders=[
-                dynbatch_coroutines("dynbatch", default, rows, callers),
-                dynbatch_coroutines("dynbatch, 1 worker", single, rows, callers),
-                *(
-                    asyncio_batcher(
-                        f"asyncio batcher, {_workers(n)}", rows, callers, workers=n, largest=LARGEST
-                    )
-                    for n in sorted({1, cpu_count()})
-                ),
-                preformed(IDEAL, rows, LARGEST, 1),
+                dynbatch_coroutines("dynbatch", _load(stack, rows), rows, callers),
+                dynbatch_coroutines("dynbatch, 1 worker", one_worker, rows, callers),
+                dynbatch_coroutines(PYTHON, _load(stack, rows, execution="python"), rows, callers),
+                *peers,
+                *_ideal_lines(rows),
             ],
-            baselines=["asyncio batcher, 1 worker", IDEAL],
+            baselines=[peers[0].name, IDEAL],
+            qualification=Qualification(peers[0].name, GOOD_ASYNCIO_SHARE, IDEAL),
         )
 
 
@@ -88,9 +121,9 @@ def lone(model_name: str, title: str) -> Iterator[Scenario]:
     rows = small_model(model_name, 64)
     as_written = "InferenceSession.run"
     with ExitStack() as stack:
-        model = stack.enter_context(dynbatch.load(rows.path, max_batch_size=LARGEST))
         contenders = [
-            dynbatch_threads("dynbatch", model, rows, 1),
+            dynbatch_threads("dynbatch", _load(stack, rows), rows, 1),
+            dynbatch_threads(PYTHON, _load(stack, rows, execution="python"), rows, 1),
             unbatched(as_written, rows, 1, threads=0),
             unbatched("InferenceSession.run, 1 thread a run", rows, 1, threads=1),
             bound("run_with_iobinding, 1 thread a run", rows, threads=1),

@@ -1,12 +1,24 @@
-"""Renders results: `python -m bench.report RESULTS [--out PAGE | --into README]`."""
+"""Renders results: `python -m bench.report RESULTS [--out PAGE | --into README...]`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
+from bench.report.excerpt import MARKED, with_excerpts
 from bench.report.page import HEADING, page
+
+
+def with_figures(text: str, results: dict[str, Any]) -> str:
+    """The text with fresh figures: between its comments, or else from its heading to its end."""
+    if MARKED.search(text):
+        return with_excerpts(text, results)
+    before, found, _ = text.partition(HEADING)
+    if not found:
+        raise ValueError(f"no line {HEADING!r} and no comment <!-- figures: ... -->")
+    return before + page(results)
 
 
 def main() -> None:
@@ -14,18 +26,24 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="the JSON that `python -m bench` wrote")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, help="the page; without it, it is printed")
-    target.add_argument("--into", type=Path, help="a page whose figures, to its end, are replaced")
+    target.add_argument(
+        "--into",
+        type=Path,
+        nargs="+",
+        help="pages whose figures are replaced: between comments, or from a heading to the end",
+    )
     arguments = parser.parse_args()
-    text = page(json.loads(arguments.results.read_text()))
-    if arguments.into is not None:
-        before, found, _ = arguments.into.read_text().partition(HEADING)
-        if not found:
-            parser.error(f"--into: {arguments.into} has no line {HEADING!r}")
-        arguments.into.write_text(before + text)
-    elif arguments.out is not None:
-        arguments.out.write_text(text)
-    else:
-        print(text, end="")
+    results = json.loads(arguments.results.read_text())
+    for path in arguments.into or ():
+        try:
+            text = with_figures(path.read_text(), results)
+        except ValueError as error:
+            parser.error(f"{path}: {error}")
+        path.write_text(text)
+    if arguments.out is not None:
+        arguments.out.write_text(page(results))
+    elif not arguments.into:
+        print(page(results), end="")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+FORMAT = 2  # of the results that a page is made of
 HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
@@ -14,11 +15,18 @@ QUIET = 0.05
 
 def page(results: dict[str, Any]) -> str:
     """The whole page."""
+    check_format(results)
     parts = [_heading(results)]
     parts += [_scenario(scenario) for scenario in results["scenarios"]]
     if results["micro"]:
         parts.append(_micro(results["micro"]))
     return "\n\n".join(parts) + "\n"
+
+
+def check_format(results: dict[str, Any]) -> None:
+    """Raises ValueError for results of another format."""
+    if results["format"] != FORMAT:
+        raise ValueError(f"results: expected the format {FORMAT}, got {results['format']}")
 
 
 def foreign_shares(results: dict[str, Any]) -> list[float]:
@@ -31,36 +39,25 @@ def foreign_shares(results: dict[str, Any]) -> list[float]:
     ]
 
 
-def _heading(results: dict[str, Any]) -> str:
+def machine_of(results: dict[str, Any]) -> str:
     machine = results["machine"]
-    lines = [
-        HEADING,
-        "",
-        f"{machine['cpus']} CPUs of {machine['cpu']}"
-        f"{' (virtual machine)' if machine['virtual'] else ''}, {machine['memory_gib']} GiB, "
-        f"Linux {machine['kernel']}; Python {machine['python']}, dynbatch {machine['dynbatch']}, "
-        f"ONNX Runtime {machine['onnxruntime']}, NumPy {machine['numpy']}. "
-        f"Taken {results['started']}.",
-        "",
-        "Figures are medians of interleaved blocks, with [lowest..highest]. Ratios are medians of "
-        "the ratios of blocks taken in the same turn.",
-    ]
+    virtual = " (virtual machine)" if machine["virtual"] else ""
+    return f"{machine['cpus']} CPUs of {machine['cpu']}{virtual}"
+
+
+def caveats(results: dict[str, Any]) -> list[str]:
+    """Why the figures are not final; nothing if they may be."""
+    found = []
     if results["quick"]:
-        lines += ["", "**A quick run: too short for figures to be relied on.**"]
+        found.append("**A quick run: too short for figures to be relied on.**")
     shares = foreign_shares(results)
-    if shares:
-        typical, worst = statistics.median(shares), max(shares)
-        lines += [
-            "",
-            f"Other programs took {typical:.0%} of the CPU time (median of all blocks), at worst "
-            f"{worst:.0%}.",
-        ]
-        if typical > QUIET:
-            lines += ["", "**The machine was not quiet: these figures are not final.**"]
-    return "\n".join(lines)
+    if shares and statistics.median(shares) > QUIET:
+        found.append("**The machine was not quiet: these figures are not final.**")
+    return found
 
 
-def _scenario(scenario: dict[str, Any]) -> str:
+def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str:
+    """A row a contender, of all or of those `shown`."""
     baselines: Sequence[str] = scenario["baselines"]
     by_name = {contender["name"]: contender for contender in scenario["contenders"]}
     inverse = scenario["metric"].endswith("_us")
@@ -74,13 +71,10 @@ def _scenario(scenario: dict[str, Any]) -> str:
         "CPU us a row",
         "rows a batch",
     ]
-    lines = [
-        f"### {scenario['title']}",
-        "",
-        _row(header),
-        _row(["---"] + ["---:"] * (len(header) - 1)),
-    ]
+    lines = [_row(header), _row(["---"] + ["---:"] * (len(header) - 1))]
     for contender in scenario["contenders"]:
+        if shown is not None and contender["name"] not in shown:
+            continue
         blocks = contender["blocks"]
         cells = [contender["name"], _spread([b["rows_per_second"] for b in blocks], rate)]
         cells += [_ratio(scenario["metric"], contender, by_name[name]) for name in baselines]
@@ -89,23 +83,66 @@ def _scenario(scenario: dict[str, Any]) -> str:
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
         lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def _heading(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    parts = [
+        HEADING,
+        f"{machine_of(results)}, {machine['memory_gib']} GiB, "
+        f"Linux {machine['kernel']}; Python {machine['python']}, dynbatch {machine['dynbatch']}, "
+        f"ONNX Runtime {machine['onnxruntime']}, NumPy {machine['numpy']}. "
+        f"Taken {results['started']}.",
+        "Figures are medians of interleaved blocks, with [lowest..highest]. Ratios are medians of "
+        "the ratios of blocks taken in the same turn.",
+    ]
+    if results["left_out"]:
+        parts.append(f"**Not all of it: {', '.join(results['left_out'])} were left out.**")
+    shares = foreign_shares(results)
+    if shares:
+        parts.append(
+            f"Other programs took {statistics.median(shares):.0%} of the CPU time (median of all "
+            f"blocks), at worst {max(shares):.0%}."
+        )
+    return "\n\n".join(parts + caveats(results))
+
+
+def _scenario(scenario: dict[str, Any]) -> str:
+    parts = [f"### {scenario['title']}", table(scenario)]
+    if scenario["qualification"]:
+        parts.append(_qualification(scenario))
     blocks = len(scenario["contenders"][0]["blocks"])
     checked = sum(b["checked"] for c in scenario["contenders"] for b in c["blocks"])
-    lines += [
-        "",
-        f"{blocks} blocks of {scenario['seconds_per_block']:.2g} s; {checked} answers checked.",
-    ]
+    parts.append(
+        f"{blocks} blocks of {scenario['seconds_per_block']:.2g} s; {checked} answers checked."
+    )
     if "cap" in scenario["notes"]:
         times = scenario["notes"]["seconds_by_gear"]
         per_row = ", ".join(
             f"{size}: {1e6 * seconds / int(size):,.0f}" for size, seconds in times.items()
         )
-        lines[-1] += (
+        parts[-1] += (
             f" dynbatch forms batches of up to {scenario['notes']['cap']}; measured at load, in us "
             f"a row by batch size: {per_row}. Loading took "
             f"{scenario['notes']['load_seconds']:.1f} s."
         )
-    return "\n".join(lines)
+    return "\n\n".join(parts)
+
+
+def _qualification(scenario: dict[str, Any]) -> str:
+    asked = scenario["qualification"]
+    rates = {
+        contender["name"]: [block["rows_per_second"] for block in contender["blocks"]]
+        for contender in scenario["contenders"]
+    }
+    pairs = zip(rates[asked["peer"]], rates[asked["ideal"]], strict=True)
+    share = statistics.median(peer / ideal for peer, ideal in pairs)
+    return (
+        f"Peer qualifies: {'yes' if share >= asked['least_share'] else '**no**'}. "
+        f"The {asked['peer']}, reaches {share:.3f} of the {asked['ideal']}; "
+        f"{asked['least_share']:.2f} are asked for."
+    )
 
 
 def _micro(entries: Sequence[dict[str, Any]]) -> str:

@@ -36,6 +36,7 @@ from table import results_table
 ROOT = Path(__file__).resolve().parents[2]
 CALLERS = 32
 SENTENCES = 320
+QUICK_PAGES, QUICK_SENTENCES = 2, 32
 MOST_CHARACTER_ERRORS = 0.03
 TOLERANCE = 1e-4
 
@@ -43,10 +44,11 @@ TOLERANCE = 1e-4
 class Demo:
     """The whole run: what is measured on the way, and what turned out wrong."""
 
-    def __init__(self, folder: Path, console: Console, *, baseline_only: bool) -> None:
+    def __init__(self, folder: Path, console: Console, *, baseline_only: bool, quick: bool) -> None:
         self.folder = folder
         self.console = console
         self.baseline_only = baseline_only
+        self.quick = quick
         self.models = models_below(folder)
         self.engines: dict[str, list[Engine]] = {}
         self.results: dict[str, list[Measured[Any]]] = {}
@@ -73,7 +75,7 @@ class Demo:
 
     def read_pages(self) -> list[Reading]:
         """Read all pages at once, a thread for each, and hold the text against the truth."""
-        pages = make_pages(ROOT, self.folder)
+        pages = make_pages(ROOT, self.folder)[: QUICK_PAGES if self.quick else None]
         reader = Reader(
             detector=self.engines["detector"][-1],
             classifier=self.engines["classifier"][-1],
@@ -127,7 +129,7 @@ class Demo:
         self.expect_close("detector")
 
     def embed_sentences(self) -> None:
-        found = sentences(ROOT, SENTENCES)
+        found = sentences(ROOT, QUICK_SENTENCES if self.quick else SENTENCES)
         tokenizer = load_tokenizer(self.folder / TOKENIZER)
         rows = sentence_rows(tokenizer, found)
         self.compare("MiniLM", rows, embedding_of, coroutines=2 * CALLERS)
@@ -173,12 +175,17 @@ def main() -> int:
     parser.add_argument(
         "--baseline-only", action="store_true", help="ONNX Runtime alone, without dynbatch"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="a few pages and sentences, which show that it works"
+    )
     arguments = parser.parse_args()
     missing = [m.path for m in models_below(arguments.models).values() if not m.path.is_file()]
     if missing:
         parser.error(f"no model at {missing[0]}; `make models` fetches it")
     console = Console(width=None if sys.stdout.isatty() else 140)
-    demo = Demo(arguments.models, console, baseline_only=arguments.baseline_only)
+    demo = Demo(
+        arguments.models, console, baseline_only=arguments.baseline_only, quick=arguments.quick
+    )
     started = time.perf_counter()
     try:
         with demo.progress:

@@ -12,7 +12,7 @@ namespace {
 
 // Copying this much takes about as long as giving the GIL up and getting it back when nobody else
 // wants it; when somebody does, getting it back takes up to 5 ms.
-constexpr std::size_t kShortCopyBytes = 64 * 1024;
+constexpr std::size_t kShortCopyBytes = std::size_t{64} * 1024;
 
 /// Whether a call may hold the GIL until it returns. The one place for this decision; a call that
 /// may run a batch or wait never keeps it so far.
@@ -32,7 +32,7 @@ Core::Core(const ModelSpec& spec)
       fork_generation_(python::fork_generation()) {}
 
 std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOptions options,
-                                 py::object examples) {
+                                 const py::object& examples) {
   const std::shared_ptr<Core> core(new Core(executor->spec()));
   if (auto* const python = dynamic_cast<PythonExecutor*>(executor.get())) python->attach(core);
   std::optional<Feeds> feeds;
@@ -79,9 +79,10 @@ Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options
   const auto deadline = deadline_after(options.timeout);
   for (;;) {
     if (deadline) options.timeout = *deadline - Clock::now();
+    options.asks_again = !deadline || options.timeout->count() > 0;
     Ticket ticket = start(feeds, options, may_run);
     if (ticket.accepted() || ticket.code() != ErrorCode::queue_full) return ticket;
-    if (deadline && Clock::now() >= *deadline) raise(ErrorCode::timeout, "");
+    if (!options.asks_again) raise(ErrorCode::timeout, "");
     wait_for_space(*batcher_, deadline);
   }
 }
@@ -125,13 +126,19 @@ std::shared_ptr<Ticket> Core::try_submit(py::handle feeds) {
   drop_deferred();
   refuse_in_child();
   const Feeds views = converted(feeds);
-  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt}, false));
+  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt, true}, false));
   if (ticket->accepted()) return ticket;
   if (ticket->code() != ErrorCode::queue_full) raise(ticket->failure());
   return nullptr;
 }
 
-bool Core::exceeds_queue(py::handle feeds) { return exceeds_queue(converted(feeds)); }
+py::dict Core::arrays(py::handle feeds) const {
+  return Feeds(*signature_, feeds).arrays(*signature_);
+}
+
+bool Core::exceeds_queue(py::handle feeds) const {
+  return exceeds_queue(Feeds(*signature_, feeds));
+}
 
 bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
   if (!batcher_->report().merges) return false;  // refused above max_batch_size, which always fits
@@ -156,10 +163,7 @@ void Core::wait_for_workers() {
 void Core::close(bool drain) {
   if (python::fork_generation() != fork_generation_) return;
   refuse_inside_own_run();
-  {
-    const GilRelease release;
-    batcher_->close(drain);
-  }
+  wait_for_close(*batcher_, drain);
   drop_deferred();
 }
 

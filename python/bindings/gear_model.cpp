@@ -17,10 +17,10 @@ namespace {
 /// A GearModel that answers a second thread with an error rather than with a race.
 class BoundGearModel {
  public:
-  BoundGearModel(std::unique_ptr<Executor> executor, std::vector<std::size_t> gears)
+  BoundGearModel(std::unique_ptr<Executor> executor, const std::vector<std::size_t>& gears)
       : signature_(executor->spec()), fork_generation_(python::fork_generation()) {
     const GilRelease release;
-    model_ = std::make_unique<GearModel>(std::move(executor), std::move(gears));
+    model_ = std::make_unique<GearModel>(std::move(executor), gears);
   }
   BoundGearModel(const BoundGearModel&) = delete;
   BoundGearModel& operator=(const BoundGearModel&) = delete;

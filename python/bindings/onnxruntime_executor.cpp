@@ -29,13 +29,16 @@ OnnxRuntimeOptions options_of(Dimensions dimensions, const InputDimensions& inpu
   return options;
 }
 
-std::unique_ptr<Executor> make(const py::object& model, OnnxRuntimeOptions options) {
+std::unique_ptr<Executor> make(const py::object& model, const OnnxRuntimeOptions& options) {
   if (py::isinstance<py::bytes>(model)) {
     const auto content = std::string_view(py::reinterpret_borrow<py::bytes>(model));
     const GilRelease release;
     return make_onnxruntime_executor(content.data(), content.size(), options);
   }
-  const auto path = py::cast<std::string>(model);
+  // The bytes of the file system, which a path that is no UTF-8 has as well.
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(model.ptr(), &bytes) == 0) throw py::error_already_set();
+  const std::string path = py::reinterpret_steal<py::bytes>(bytes);
   const GilRelease release;
   return make_onnxruntime_executor(path, options);
 }
@@ -93,7 +96,7 @@ void register_onnxruntime_executor(py::module_& module) {
         options.library_path = std::move(library_path);
         options.intra_op_threads = intra_op_threads;
         options.session_config = std::move(session_config);
-        return make(model, std::move(options));
+        return make(model, options);
       },
       py::arg("model"), py::kw_only(), py::arg("library_path"), py::arg("intra_op_threads"),
       py::arg("dimensions"), py::arg("input_dimensions"), py::arg("shared_inputs"),

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "gil.hpp"
-
 namespace dynbatch::python {
 namespace {
 

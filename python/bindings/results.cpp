@@ -1,7 +1,6 @@
 #include "results.hpp"
 
 #include <cstring>
-#include <utility>
 
 #include "arrays.hpp"
 
@@ -9,7 +8,7 @@ namespace dynbatch::python {
 namespace {
 
 // Below this a copy costs less than the capsule, and than a block that is missing in the pool.
-constexpr std::size_t kHandOverBytes = 64 * 1024;
+constexpr std::size_t kHandOverBytes = std::size_t{64} * 1024;
 
 class Results {
  public:

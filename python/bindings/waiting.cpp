@@ -43,6 +43,17 @@ bool wait_until(Ticket& ticket, std::optional<Clock::time_point> deadline) {
   }
 }
 
+void wait_for_close(Batcher& batcher, bool drain) {
+  for (const bool look_up = on_main_thread();;) {
+    {
+      const GilRelease release;
+      if (!look_up) return batcher.close(drain);
+      if (batcher.close_for(kLookUp, drain)) return;
+    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+}
+
 void wait_for_space(Batcher& batcher, std::optional<Clock::time_point> deadline) {
   auto port = std::make_unique<Port>([](void*) noexcept {});
   // Retired rather than deleted: what is raised below leaves the announcement in flight.

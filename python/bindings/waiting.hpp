@@ -19,4 +19,8 @@ bool wait_until(Ticket& ticket, std::optional<Clock::time_point> deadline);
 /// same holds for signals.
 void wait_for_space(Batcher& batcher, std::optional<Clock::time_point> deadline);
 
+/// Closes without the GIL, and returns as Batcher::close does. What a signal handler raises on the main
+/// thread ends the wait; the batcher goes on closing.
+void wait_for_close(Batcher& batcher, bool drain);
+
 }  // namespace dynbatch::python

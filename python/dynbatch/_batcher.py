@@ -18,6 +18,7 @@ from dynbatch._function import (
     input_specs,
     made_up_arrays,
     output_specs,
+    trial_arrays,
 )
 from dynbatch._model import warn_if_rows_mix
 from dynbatch._options import (
@@ -70,15 +71,18 @@ class Batcher(Submitter):
         rerun_on_failure: bool = False,
     ) -> None:
         """Gets the function ready to batch, at once with an example or declared inputs, else with
-        the first request. That calls it some times for each gear, to measure it and to check that
-        rows are independent.
+        the first request, which then serves as the example: its dtypes and shapes bind all later
+        ones. That calls it some times for each gear, to measure it and to check that rows are
+        independent.
 
         Args:
             function: What runs a batch. Its inputs are passed by name where its parameters have
                 their names, else by position.
             inputs: `Input(dtype=, shape=, shared=)` by name, in the order of the function.
-            outputs: `Output(dtype=, shape=)` by name; None: learnt from one call.
-            example: Feeds of at least one row, from which inputs and outputs are learnt.
+            outputs: `Output(dtype=, shape=)` by name, in the order of the function unless it
+                returns a dict; one call checks them. None: learnt from that call.
+            example: Feeds of at least one row, in the order of the function, from which inputs and
+                outputs are learnt.
             max_batch_size: As in `load`, and so are the options below, except:
             gears: Batch sizes that are prepared and measured.
             fill: Whether a batch must have exactly the size of a gear.
@@ -96,6 +100,7 @@ class Batcher(Submitter):
 
         Raises:
             ModelError: The function cannot be batched as asked.
+            ExecutionError: The function failed for the example.
             InvalidArgument: An option is out of range or does not go with another one.
         """
         super().__init__(on_full_of(on_full))
@@ -107,6 +112,8 @@ class Batcher(Submitter):
             )
         self._function = function
         self._inputs = declared_by_name("inputs", inputs, Input)
+        named_by_example = example if isinstance(example, Mapping) else ()
+        self._order = list(dict.fromkeys([*self._inputs, *named_by_example]))
         self._outputs = declared_by_name("outputs", outputs, Output)
         self._reruns = rerun_on_failure
         self._options = Batching(
@@ -143,7 +150,7 @@ class Batcher(Submitter):
                     "the function has not been called yet, so that its inputs are unknown: give "
                     "example= or inputs="
                 )
-            arrays = example_arrays(self._function, feeds, self._inputs)
+            arrays = example_arrays(self._function, feeds, self._order)
             runtime = Runtime.python(functools.partial(self._make, arrays))
             try:
                 warn_if_rows_mix(runtime.core, caller)
@@ -159,17 +166,19 @@ class Batcher(Submitter):
         self._building = threading.get_ident()
         try:
             inputs, rows = input_specs(arrays, self._inputs)
-            run = FunctionRun(self._function, list(arrays))
-            if self._outputs:
-                outputs = output_specs(self._outputs)
+            options = self._options.native(own_workers=False)
+            if options.fill is _core.Fill.yes:
+                rows = min(options.gears, default=1)
             else:
-                outputs = run.specs_of_answer(list(arrays.values()), rows)
-            run.expect(outputs)
+                rows = min(rows, max(options.gears, default=self._options.max_batch_size))
+            run = FunctionRun(self._function, list(arrays))
+            declared = output_specs(self._outputs or {})
+            outputs = run.learn(trial_arrays(arrays, inputs, rows), rows, declared)
             self._run = run
             executor = _core.make_python_executor(
                 _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns, True
             )
-            return _core.Batcher(executor, self._options.native(own_workers=False), arrays)
+            return _core.Batcher(executor, options, arrays)
         finally:
             self._building = None
 
@@ -183,7 +192,9 @@ class BatchedFunction(Generic[P, R]):
     """A function whose concurrent calls share batches. Made by `@batched`.
 
     It is called as the function itself, with arrays that have the batch axis first, from any
-    thread, and returns what the function would return for these rows alone.
+    thread, and returns what the function would return for these rows alone; a list of rows comes
+    back as an array, and any tuple as a plain one. The first call, or the example, settles which
+    parameters with a default are inputs.
     """
 
     def __init__(self, function: Callable[P, R], batcher: Batcher) -> None:

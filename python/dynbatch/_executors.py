@@ -154,9 +154,12 @@ def _execution_of(options: OnnxOptions) -> str:
         {None: None, "native": "native", "python": "python"},
     )
     others = [name for name in provider_names(options.providers) if name != CPU_PROVIDER]
+    for entry in options.providers or ():
+        if not isinstance(entry, str) and entry[0] == CPU_PROVIDER and any(entry[1:]):
+            others.append(f"options for {CPU_PROVIDER}")
     if others and execution == "native":
         raise InvalidArgument(
-            f'execution="native" runs on {CPU_PROVIDER} alone, got providers with '
+            f'execution="native" runs on {CPU_PROVIDER} alone, without options, got providers with '
             f"{', '.join(others)}: leave execution out, and Python runs the session"
         )
     return execution or ("python" if others else "native")

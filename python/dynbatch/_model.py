@@ -169,7 +169,8 @@ def load(
             `submit` raises. Coroutines always wait.
         execution: "native": C++ threads run ONNX Runtime. "python": an InferenceSession does. None:
             native, unless `model` or `providers` need Python.
-        providers: As InferenceSession takes them; others than the CPU's select Python execution.
+        providers: As InferenceSession takes them; others than the CPU's, and options for it, select
+            Python execution.
         session_config: Session configuration entries for ONNX Runtime.
         batching: "auto": merges requests if rows are independent, up to the size that the measured
             times justify. "always": up to the largest size; an error if rows mix. "off": never.

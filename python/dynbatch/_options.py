@@ -47,7 +47,10 @@ def positive(name: str, value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise InvalidArgument(f"{name}: expected an int of at least 1, got {value!r}")
-    return int(value)
+    number = int(value)
+    if number >= 1 << 63:
+        raise InvalidArgument(f"{name}: expected less than 2**63, got {number}")
+    return number
 
 
 def listed(name: str, value: Any, of: str) -> list[Any]:
@@ -113,7 +116,7 @@ class Batching:
             options.max_batch_size = max_batch_size
         options.fill = one_of("fill", self.fill, _FILL)
         options.batching = one_of("batching", self.batching, _BATCHING)
-        options.max_queue_delay = _delay(self.max_queue_delay)
+        options.max_queue_delay = delay(self.max_queue_delay)
         options.workers = positive("workers", self.workers)
         options.own_workers = own_workers
         options.queue_capacity = positive("queue_capacity", self.queue_capacity)
@@ -131,7 +134,8 @@ class Batching:
         return None if isinstance(self.verify, bool) else self.verify
 
 
-def _delay(seconds: float) -> float:
+def delay(seconds: float) -> float:
+    """The seconds of max_queue_delay, or InvalidArgument."""
     if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise InvalidArgument(f"max_queue_delay: expected seconds, got {seconds!r}")
     if not (math.isfinite(seconds) and 0 <= seconds <= 10):

@@ -9,12 +9,11 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from dynbatch import _core, _lifetime
-from dynbatch._errors import QueueFull
 from dynbatch._future import Future
-from dynbatch._options import positive
+from dynbatch._options import delay, positive
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
-from dynbatch._tensors import Feeds, Outputs
+from dynbatch._tensors import Feeds, Outputs, copied
 from dynbatch._warn import calling_frame
 
 if TYPE_CHECKING:
@@ -99,7 +98,10 @@ class Submitter(ABC):
             asyncio.CancelledError: The awaiting task was cancelled.
             Exception: As `infer` raises, except QueueFull.
         """
-        runtime = self._runtime or await self._start_aside(feeds)
+        runtime = self._runtime
+        if runtime is None:
+            feeds = copied(feeds)  # the caller's arrays may change while it gets ready
+            runtime = await self._start_aside(feeds)
         return await runtime.ports.infer(feeds, timeout)
 
     def map(self, feeds: Iterable[Feeds], *, look_ahead: int | None = None) -> Iterator[Outputs]:
@@ -127,13 +129,13 @@ class Submitter(ABC):
                     look_ahead = 2 * runtime.core.gears.cap * runtime.core.stats().workers
                 while len(pending) >= look_ahead:
                     yield pending.popleft().result()
-                try:
-                    ticket = runtime.core.submit(item, _core.OnFull.raise_)
-                except QueueFull:
+                ticket = runtime.core.try_submit(item)
+                if ticket is None:
+                    arrays = runtime.core.arrays(item)
                     # The oldest answer is awaited anyway, and its rows are room by then.
                     if pending:
                         yield pending.popleft().result()
-                    ticket = runtime.core.submit(item, _core.OnFull.wait)
+                    ticket = runtime.core.submit(arrays, _core.OnFull.wait)
                 pending.append(Future(ticket, runtime.callbacks))
             while pending:
                 yield pending.popleft().result()
@@ -153,7 +155,7 @@ class Submitter(ABC):
 
     @max_queue_delay.setter
     def max_queue_delay(self, seconds: float) -> None:
-        (self._runtime or self._start(None)).core.max_queue_delay = seconds
+        (self._runtime or self._start(None)).core.max_queue_delay = delay(seconds)
 
     def stats(self) -> Stats:
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""

@@ -112,6 +112,35 @@ ONNX_TYPES = {
 }
 
 
+def copied(feeds: Feeds) -> Feeds:
+    """The same feeds as arrays of their own."""
+    if isinstance(feeds, Mapping):
+        return {name: np.array(value) for name, value in feeds.items()}
+    return np.array(feeds)
+
+
+def typed(numbers: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """Lists or numbers, which have no element type of their own, as an array of this one.
+
+    Raises:
+        ValueError: An integer type cannot hold each value exactly, or they are no numbers.
+    """
+    array = np.asarray(numbers)
+    if array.size > 0 and array.dtype.kind not in "biuf":
+        raise ValueError(str(array.dtype))
+    if dtype.kind not in "iu":
+        return array.astype(dtype)
+    # Python's own numbers: NumPy makes floats of a large integer beside a small one.
+    exact = np.asarray(numbers, dtype=object)
+    try:
+        array = exact.astype(dtype)
+    except (OverflowError, ValueError):
+        array = np.zeros(0, dtype)
+    if not np.array_equal(array, exact):
+        raise ValueError(f"values that {dtype} cannot hold")
+    return array
+
+
 _Declared = TypeVar("_Declared", Input, Output)
 
 
@@ -151,6 +180,8 @@ def split_dimensions(
     for key, value in mapped("dimensions", dimensions, "ints").items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise InvalidArgument(f"dimensions[{key!r}]: expected an int, got {value!r}")
+        if abs(value) >= 1 << 63:
+            raise InvalidArgument(f"dimensions[{key!r}]: expected less than 2**63, got {value}")
         if isinstance(key, str):
             by_name[key] = int(value)
         elif (
@@ -158,7 +189,7 @@ def split_dimensions(
             and len(key) == 2
             and isinstance(key[0], str)
             and isinstance(key[1], int)
-            and key[1] >= 0
+            and 0 <= key[1] < 1 << 63
         ):
             by_axis[key] = int(value)
         else:

@@ -46,10 +46,10 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
 
 @pytest.fixture(scope="session")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cmake --install` lays down, of the tree in which the C++ tests run."""
+    """What `cmake --install` lays down, of a tree as users make it."""
     folder = tmp_path_factory.mktemp("prefix")
-    run("cmake", "--preset", "dev", cwd=ROOT)
-    run("cmake", "--build", "--preset", "dev", "--target", "dynbatch", cwd=ROOT)
-    for component in ("runtime", "headers"):
-        run("cmake", "--install", ROOT / "build/dev", "--prefix", folder, "--component", component)
+    tree = ROOT / "build/prefix"
+    run("cmake", "-S", ROOT, "-B", tree, "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", "--build", tree)
+    run("cmake", "--install", tree, "--prefix", folder)
     return folder

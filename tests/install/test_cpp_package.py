@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from installed import MLP, Environment, build_examples, run, run_example
+from repository import CXX_SUFFIXES, files_below, without_comments
 
 # Whichever test comes first compiles the whole package.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -31,12 +32,24 @@ def test_examples_build_against_the_wheel(environment: Environment, tmp_path: Pa
     run_both_examples(build, environment.onnxruntime_library())
 
 
-def test_only_names_of_dynbatch_are_exported(prefix: Path) -> None:
+def words_of_public_headers() -> set[str]:
+    return {
+        word
+        for path in files_below("cpp/include", suffixes=CXX_SUFFIXES)
+        for word in re.findall(r"\w+", without_comments(path.read_text(encoding="utf-8")))
+    }
+
+
+def test_only_names_of_public_headers_are_exported(prefix: Path) -> None:
     printed = run("nm", "--dynamic", "--defined-only", "--demangle", prefix / "lib/libdynbatch.so")
+    lines = [line.split(" ", 2) for line in printed.splitlines()]
     # Weak symbols of the standard library are instantiated by whoever uses a template.
-    strong = [line.split(" ", 2) for line in printed.splitlines() if " W " not in line]
-    ours = re.compile(
-        r"^(?:(?:vtable|typeinfo|typeinfo name|VTT) for |guard variable for )?dynbatch"
-    )
-    foreign = [name for _, kind, name in strong if kind not in "Vu" and not ours.match(name)]
+    strong = [name for _, kind, name in lines if kind not in "WVu"]
+    assert strong
+    known = words_of_public_headers()
+    # "dynbatch::Ticket::wait_for(...) const", "dynbatch::to_string[abi:cxx11](...)"
+    words = {name: re.findall(r"\w+", re.split(r"[(\[]", name)[0]) for name in strong}
+    foreign = [
+        name for name in strong if words[name][0] != "dynbatch" or not {*words[name]} <= known
+    ]
     assert not foreign, foreign

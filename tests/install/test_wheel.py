@@ -40,6 +40,12 @@ def test_wheel_is_a_python_package_and_a_cpp_sdk(wheel: Path) -> None:
     } <= set(names)
 
 
+def test_wheel_does_not_depend_on_where_it_is_built(wheel: Path) -> None:
+    built_below = str(wheel.parent).encode()
+    with zipfile.ZipFile(wheel) as archive:
+        assert [name for name in archive.namelist() if built_below in archive.read(name)] == []
+
+
 def test_wheel_runs_without_checkout_and_compiler(environment: Environment) -> None:
     printed = environment.run(
         "-c",

@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = {".git", "build", "dist", "__pycache__"}
+IGNORED = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines())]
 CXX_SUFFIXES = {".hpp", ".cpp", ".h"}
+
+
+def is_ignored(name: str) -> bool:
+    """Whether .gitignore names a file or folder; in a worktree .git itself is a file."""
+    return any(fnmatch(name, pattern) for pattern in IGNORED)
 
 
 def files_below(*folders: str, suffixes: set[str] | None = None) -> Iterator[Path]:
     """Every file of the repository, or those below some folders, with one of the suffixes."""
     for start in folders or (".",):
         for folder, subfolders, names in os.walk(ROOT / start):
-            subfolders[:] = sorted(
-                name
-                for name in subfolders
-                if name not in GENERATED and not name.endswith(("_cache", ".egg-info"))
-            )
+            subfolders[:] = sorted(name for name in subfolders if not is_ignored(name))
             for name in sorted(names):
                 path = Path(folder, name)
-                if suffixes is None or path.suffix in suffixes:
+                if not is_ignored(name) and (suffixes is None or path.suffix in suffixes):
                     yield path
 
 

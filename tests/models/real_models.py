@@ -33,7 +33,8 @@ class RealModel:
     """A model from a package, bound to one row shape.
 
     `batch_axes` tells the inputs whose batch axis is not 0; a model that has any is refused.
-    `rows_mix` is True where a row's answer depends on its neighbours.
+    `rows_mix` is True where a row's answer depends on its neighbours; `tolerance` is how much of
+    max|y| a row's answer in company may differ from its answer alone, where they do not mix.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RealModel:
     make_feeds: Callable[[RealModel, int, np.random.Generator], Feeds]
     batch_axes: Mapping[str, int] = field(default_factory=dict)
     rows_mix: bool = False
+    tolerance: float = 1e-4
 
     def feeds(self, n: int, seed: int = 0) -> Feeds:
         """Feeds of n rows that look like the model's real input, the same on every call."""
@@ -68,11 +70,17 @@ def image_feeds(model: RealModel, n: int, rng: np.random.Generator) -> Feeds:
     return {name: (page + noise).clip(-1, 1).astype(np.float32)}
 
 
-def file_bytes_feeds(model: RealModel, n: int, rng: np.random.Generator) -> Feeds:
-    """Slices of this file: its own bytes first, then the padding token 256."""
+# What magika is asked about: 400 lines of JSON, which it tells for sure wherever they are cut.
+JSON_LINES = "".join(
+    f'{{"id": {i}, "value": {i * 7919 % 10007 / 10007:.6f}, "kind": "row"}}\n' for i in range(400)
+).encode()
+
+
+def json_bytes_feeds(model: RealModel, n: int, rng: np.random.Generator) -> Feeds:
+    """Slices of JSON_LINES: their bytes first, then the padding token 256."""
     (name,) = model.inputs
     (width,) = model.inputs[name].row_shape
-    content = np.frombuffer(Path(__file__).read_bytes(), dtype=np.uint8)
+    content = np.frombuffer(JSON_LINES, dtype=np.uint8)
     rows = np.full((n, width), 256, dtype=np.int32)
     for row in rows:
         length = int(rng.integers(width // 4, width + 1))
@@ -146,7 +154,9 @@ def real_models(root: Path = MODELS_FOLDER) -> dict[str, RealModel]:
             inputs={"bytes": RealInput(np.dtype(np.int32), (2048,))},
             outputs=("target_label",),
             dimensions={},
-            make_feeds=file_bytes_feeds,
+            make_feeds=json_bytes_feeds,
+            # ONNX Runtime itself answers a row among others by up to 1e-4 of max|y| otherwise.
+            tolerance=1e-3,
         ),
         RealModel(
             name="minilm",

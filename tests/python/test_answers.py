@@ -89,12 +89,6 @@ class RealCase:
     model: RealModel
     requests: list[Request]
 
-    @property
-    def tolerance(self) -> float:
-        # ONNX Runtime itself answers one row of this model by 2.3e-4 of max|y| otherwise than the
-        # same row among others.
-        return 1e-3 if self.model.name == "magika" else TOLERANCE
-
 
 @pytest.fixture(scope="module", params=REAL)
 def real(request: pytest.FixtureRequest) -> RealCase:
@@ -109,14 +103,13 @@ def real(request: pytest.FixtureRequest) -> RealCase:
     return RealCase(model, [Request(r.feeds, a) for r, a in zip(requests, answers, strict=True)])
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_real_models_in_company(real: RealCase, execution: str) -> None:
     stats = check(
         real.model.path,
         real.requests,
-        real.tolerance,
+        real.model.tolerance,
         execution=execution,
         dimensions=real.model.dimensions,
         batching="always",
@@ -126,20 +119,18 @@ def test_real_models_in_company(real: RealCase, execution: str) -> None:
     assert share_in_company(stats.batches_by_size) >= 0.8
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
     check(
         real.model.path,
         real.requests,
-        real.tolerance,
+        real.model.tolerance,
         execution=execution,
         dimensions=real.model.dimensions,
     )
 
 
-@pytest.mark.model
 def test_real_model_with_batch_on_another_axis_is_refused() -> None:
     silero = real_models()["silero_vad"]
     for execution in EXECUTIONS:

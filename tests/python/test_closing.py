@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import pickle
+import signal
 import threading
 import warnings
 import weakref
@@ -316,6 +317,30 @@ def test_a_fork_is_told_to_load_again(execution: str, models: dict[str, Path]) -
         models["one_gemm"],
     )
     assert out == "0 True\n"
+
+
+def test_ctrl_c_ends_the_wait_for_a_close(gated: dynbatch.Batcher, gate: Gate) -> None:
+    main = threading.get_ident()
+    runtime = gated._runtime
+    assert runtime is not None
+    gate.hold()
+    future = gated.submit(rows(1))
+    gate.wait_until_inside()
+
+    def press() -> None:
+        while not runtime.core.closed:
+            os.sched_yield()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        gated.close()
+    finger.join()
+    assert not future.done()
+    gate.let_go()
+    gated.close()
+    np.testing.assert_array_equal(future.result()["output"], rows(2))
 
 
 def test_a_future_of_the_parent_is_not_waited_for_in_a_fork(

@@ -162,7 +162,6 @@ def test_a_warning_names_the_file_of_the_caller(
     assert [each.filename for each in caught] == [__file__]
 
 
-@pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_dynamically_quantised_minilm(execution: str, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class DYNBATCH_EXPORT Batcher {
   explicit Batcher(std::unique_ptr<Executor> executor, const BatchingOptions& options = {});
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
-  /// Closes without draining.
+  /// Closes without draining. No other thread may be inside a call meanwhile, except work(); a run of
+  /// the batcher itself may drop it.
   ~Batcher();
 
   /// Copies the rows of `inputs` (one view per input, in the order of spec().inputs) into the queue
@@ -59,12 +60,14 @@ class DYNBATCH_EXPORT Batcher {
 
   /// Lends the calling thread as a worker until the batcher is closed (own_workers == false).
   void work() noexcept;
-  /// Blocks until `workers` threads are inside work(). Before that a close() that drains would find
+  /// Blocks until `workers` threads are inside work(), or the batcher is closed. Before that a close() that drains would find
   /// nobody to run what waits, and cancel it (own_workers == false).
   void wait_for_workers() noexcept;
   /// Refuses new requests. drain: waits for the accepted ones. Otherwise cancels those that wait and
   /// asks the running batches to end early. Returns when no run is inside the executor.
   void close(bool drain = true) noexcept;
+  /// The same, but returns false after `time` if that is not over; call again to wait on.
+  bool close_for(std::chrono::nanoseconds time, bool drain = true) noexcept;
   bool closed() const noexcept;
 
   const ModelSpec& spec() const noexcept;
@@ -77,6 +80,7 @@ class DYNBATCH_EXPORT Batcher {
 
  private:
   class Implementation;
+  class LeadingCall;
   std::unique_ptr<Implementation> implementation_;
 };
 

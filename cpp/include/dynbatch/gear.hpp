@@ -45,6 +45,7 @@ struct MemoryPlan {
   std::size_t batch_block_bytes = 0;  // each, alignment included
   std::size_t output_blocks = 0;
   std::size_t output_block_bytes = 0;
+  // The blocks; where batches are filled, also one batch block a worker in which failed ones rerun.
   std::size_t total_bytes = 0;
   std::size_t queue_capacity = 0;  // rows that may wait
 };

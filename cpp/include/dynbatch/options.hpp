@@ -37,8 +37,8 @@ struct BatchingOptions {
   std::optional<std::size_t> workers;
   /// False: the batcher makes no threads; `workers` threads of yours call Batcher::work().
   bool own_workers = true;
-  /// Rows that may wait, rounded up to whole batches, within queue_bytes; unset: what queue_bytes allows, at most 1024
-  /// rows and at least one batch.
+  /// Rows that may wait, rounded up to whole batches, within queue_bytes; unset: what queue_bytes
+  /// allows, at most 1024 rows and at least one batch.
   std::optional<std::size_t> queue_capacity;
   /// Bytes of the memory in which rows wait and run. Unset: 64 MiB, or more if the batches that may
   /// run at once, and one that waits, need it.
@@ -58,6 +58,8 @@ struct SubmitOptions {
   OnFull on_full = OnFull::raise;
   /// When the request gives up, from the call on; none: never.
   std::optional<std::chrono::nanoseconds> timeout;
+  /// Whether the caller asks again where it finds the queue full: such a refusal is not counted.
+  bool asks_again = false;
 };
 
 }  // namespace dynbatch

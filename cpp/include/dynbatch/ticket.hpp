@@ -2,7 +2,8 @@
 //
 // Move-only; used by one thread at a time, except cancel(), done() and wait_for(), which any thread
 // may call. A ticket keeps what it needs alive, so it may outlive its batcher. Dropping a ticket
-// does not cancel its request.
+// does not cancel its request. In the child of a fork a request that was not done has ended with
+// ErrorCode::closed.
 #pragma once
 
 #include <chrono>
@@ -56,7 +57,7 @@ class DYNBATCH_EXPORT Ticket {
   bool owns_whole_block() const noexcept;
 
   /// Has `port` deliver `context` once the request is done (at once if it is). At most one port a
-  /// ticket; false if it has one already. `port` must outlive the request.
+  /// ticket; false if it has one already, and in the child of a fork. `port` must outlive the request.
   bool notify(CompletionPort& port, void* context) noexcept;
 
  private:

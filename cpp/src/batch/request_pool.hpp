@@ -1,15 +1,18 @@
 // RequestPool: recycled requests, so that a request costs no allocation after warm-up.
 //
-// A lock-free stack of indices with a tag against reuse; grows by chunks under a lock. Any thread may
-// call anything.
+// A lock-free stack of indices with a tag against reuse. It grows under a lock by chunks, each twice as
+// large as the one before, so that a small pool is small and an index finds its chunk by arithmetic.
+// Any thread may call anything.
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 
 namespace dynbatch {
@@ -55,14 +58,14 @@ class RequestPool {
 
   std::size_t size() const noexcept {
     const std::lock_guard lock(mutex_);
-    return chunk_count_ * kChunk;
+    return first_of(chunk_count_);
   }
 
  private:
   static constexpr std::uint32_t kEmpty = UINT32_MAX;
   static constexpr std::uint32_t kClosed = UINT32_MAX - 1;
-  static constexpr std::size_t kChunk = 64;
-  static constexpr std::size_t kMaxChunks = 1u << 16;
+  static constexpr std::size_t kFirstChunk = 64;
+  static constexpr std::size_t kMaxChunks = 16;  // four million requests
 
   struct Node {
     T value;
@@ -72,11 +75,16 @@ class RequestPool {
     return static_cast<std::uint32_t>(head);
   }
   static std::uint64_t tagged(std::uint64_t old, std::uint32_t index) noexcept {
-    return ((old >> 32) + 1) << 32 | index;
+    return ((old >> 32) + (DYNBATCH_MUTANT(pool_without_tag) ? 0 : 1)) << 32 | index;
+  }
+  /// The index of a chunk's first object.
+  static std::size_t first_of(std::size_t chunk) noexcept {
+    return kFirstChunk * ((std::size_t{1} << chunk) - 1);
   }
   Node& node(std::uint32_t index) const noexcept {
+    const auto chunk = static_cast<std::size_t>(std::bit_width(index / kFirstChunk + 1) - 1);
     // A chunk is stored before any index into it is pushed.
-    return chunks_[index / kChunk][index % kChunk];
+    return chunks_[chunk][index - first_of(chunk)];
   }
 
   bool push(std::uint32_t first, std::uint32_t last) noexcept {
@@ -86,8 +94,10 @@ class RequestPool {
       if (index_of(head) == kClosed) return false;
       node(last).next.store(index_of(head), std::memory_order_relaxed);  // relaxed: pushed below
       // release: pairs with acquire: publishes the objects and their chain.
-    } while (!head_.compare_exchange_weak(head, tagged(head, first), std::memory_order_release,
-                                          std::memory_order_acquire));
+    } while (!head_.compare_exchange_weak(
+        head, tagged(head, first),
+        DYNBATCH_MUTANT(relaxed_pool) ? std::memory_order_relaxed : std::memory_order_release,
+        std::memory_order_acquire));
     return true;
   }
 
@@ -96,23 +106,25 @@ class RequestPool {
     // relaxed: another thread may have grown the pool meanwhile; a hint.
     if (index_of(head_.load(std::memory_order_relaxed)) != kEmpty) return true;
     if (chunk_count_ == kMaxChunks) return false;
-    std::unique_ptr<Node[]> chunk(new (std::nothrow) Node[kChunk]);
+    const auto base = static_cast<std::uint32_t>(first_of(chunk_count_));
+    const auto end = static_cast<std::uint32_t>(first_of(chunk_count_ + 1));
+    std::unique_ptr<Node[]> chunk(new (std::nothrow) Node[end - base]);
     if (!chunk) return false;
-    const auto base = static_cast<std::uint32_t>(chunk_count_ * kChunk);
-    for (std::uint32_t i = 0; i < kChunk; ++i) {
-      chunk[i].value.index = base + i;
+    for (std::uint32_t index = base; index < end; ++index) {
+      chunk[index - base].value.index = index;
       // relaxed: pushed below.
-      chunk[i].next.store(i + 1 < kChunk ? base + i + 1 : kEmpty, std::memory_order_relaxed);
+      chunk[index - base].next.store(index + 1 < end ? index + 1 : kEmpty,
+                                     std::memory_order_relaxed);
     }
     chunks_[chunk_count_++] = std::move(chunk);
-    push(base, base + static_cast<std::uint32_t>(kChunk) - 1);
+    push(base, end - 1);
     return true;
   }
 
   alignas(kCacheLine) typename P::template atomic<std::uint64_t> head_{kEmpty};
   alignas(kCacheLine) mutable typename P::Mutex mutex_;
   std::size_t chunk_count_ = 0;  // under mutex_
-  std::unique_ptr<std::unique_ptr<Node[]>[]> chunks_{new std::unique_ptr<Node[]>[kMaxChunks]};
+  std::array<std::unique_ptr<Node[]>, kMaxChunks> chunks_;
 };
 
 }  // namespace dynbatch

@@ -15,6 +15,11 @@ using R = Request<StdPlatform>;
 
 R& of(detail::RequestBase* base) noexcept { return *static_cast<R*>(base); }
 
+/// Not done when its process was forked, so that it never will be.
+bool is_lost(detail::RequestBase* base) noexcept {
+  return of(base).ledger->forked() && !of(base).is_done();
+}
+
 }  // namespace
 
 Ticket::Ticket(Failure refusal) : refusal_(std::make_unique<Failure>(std::move(refusal))) {}
@@ -29,13 +34,16 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
 }
 
 Ticket::~Ticket() {
-  if (request_ != nullptr) of(request_).ledger->release(of(request_));
+  if (request_ == nullptr || of(request_).ledger->forked()) return;
+  of(request_).ledger->release(of(request_));
 }
 
-bool Ticket::done() const noexcept { return request_ == nullptr || of(request_).is_done(); }
+bool Ticket::done() const noexcept {
+  return request_ == nullptr || of(request_).is_done() || is_lost(request_);
+}
 
 void Ticket::wait() const noexcept {
-  if (request_ != nullptr) wait_for_end<StdPlatform>(of(request_), kNever);
+  if (!done()) wait_for_end<StdPlatform>(of(request_), kNever);
 }
 
 bool Ticket::wait_for(std::chrono::nanoseconds time) const noexcept {
@@ -44,20 +52,25 @@ bool Ticket::wait_for(std::chrono::nanoseconds time) const noexcept {
 }
 
 bool Ticket::cancel() noexcept {
-  return request_ != nullptr && of(request_).ledger->give_up(of(request_), ErrorCode::cancelled);
+  return !done() && of(request_).ledger->give_up(of(request_), ErrorCode::cancelled);
 }
 
 bool Ticket::expire() noexcept {
-  return request_ != nullptr && of(request_).ledger->give_up(of(request_), ErrorCode::timeout);
+  return !done() && of(request_).ledger->give_up(of(request_), ErrorCode::timeout);
 }
 
 ErrorCode Ticket::code() const noexcept {
   if (request_ == nullptr) return refusal_ ? refusal_->code : ErrorCode::none;
-  return of(request_).code();
+  return is_lost(request_) ? ErrorCode::closed : of(request_).code();
 }
 
 Failure Ticket::failure() const {
   if (request_ == nullptr) return refusal_ ? *refusal_ : Failure{};
+  if (is_lost(request_)) {
+    return {.code = ErrorCode::closed,
+            .message = "the request was made before this process was forked",
+            .cause = nullptr};
+  }
   const ErrorCode code = of(request_).code();
   if (code == ErrorCode::none) return {};
   // acquire: pairs with RequestLedger::set_failure: publishes the text.
@@ -112,7 +125,7 @@ bool Ticket::owns_whole_block() const noexcept {
 }
 
 bool Ticket::notify(CompletionPort& port, void* context) noexcept {
-  if (request_ == nullptr) return false;
+  if (request_ == nullptr || of(request_).ledger->forked()) return false;
   R& request = of(request_);
   // relaxed: one thread at a time uses a ticket, and only this function sets the bit.
   if ((request.state.load(std::memory_order_relaxed) & R::kPort) != 0) return false;

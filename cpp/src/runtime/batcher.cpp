@@ -46,6 +46,33 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
 
 }  // namespace
 
+/// A call that may run batches on its own thread. If such a run drops the batcher, the core stays
+/// until the call is over.
+class Batcher::LeadingCall {
+ public:
+  explicit LeadingCall(const Implementation& of) noexcept : of_(&of), outer_(innermost_) {
+    innermost_ = this;
+  }
+  LeadingCall(const LeadingCall&) = delete;
+  LeadingCall& operator=(const LeadingCall&) = delete;
+  ~LeadingCall() { innermost_ = outer_; }
+
+  /// Hands the core over to this thread's outermost call of `of`, if there is one.
+  static void keep(const Implementation& of, std::shared_ptr<Core>& core) noexcept {
+    LeadingCall* outermost = nullptr;
+    for (LeadingCall* call = innermost_; call != nullptr; call = call->outer_) {
+      if (call->of_ == &of) outermost = call;
+    }
+    if (outermost != nullptr) outermost->core_ = std::move(core);
+  }
+
+ private:
+  const Implementation* of_;
+  LeadingCall* outer_;
+  std::shared_ptr<Core> core_;
+  inline static thread_local LeadingCall* innermost_ = nullptr;
+};
+
 class Batcher::Implementation {
  public:
   Implementation(std::unique_ptr<Executor> executor, const BatchingOptions& options)
@@ -104,6 +131,7 @@ class Batcher::Implementation {
         thread.join();
     }
     threads_.clear();
+    if (inside_a_run) LeadingCall::keep(*this, core_);
   }
 
   std::shared_ptr<Core> core_;
@@ -130,6 +158,7 @@ Ticket Batcher::start(std::span<const InputView> inputs, const SubmitOptions& op
   Failure refusal;
   if (implementation_->refuses_reentry(refusal)) return Ticket(std::move(refusal));
   const bool may_lead = implementation_->may_lead(options);
+  const LeadingCall call(*implementation_);
   if (auto* const request = implementation_->runtime().submit(inputs, options, may_lead, refusal)) {
     return Ticket(request);
   }
@@ -165,6 +194,9 @@ void Batcher::wait_for_workers() noexcept {
 }
 
 void Batcher::close(bool drain) noexcept { implementation_->runtime().close(drain); }
+bool Batcher::close_for(std::chrono::nanoseconds time, bool drain) noexcept {
+  return implementation_->runtime().close(drain, after(StdPlatform::now(), time.count()));
+}
 bool Batcher::closed() const noexcept { return implementation_->runtime().closed(); }
 const ModelSpec& Batcher::spec() const noexcept {
   return implementation_->core()->executor->spec();
@@ -186,7 +218,8 @@ MemoryPlan Batcher::memory_plan() const {
   plan.batch_block_bytes = inputs.layout().block_bytes;
   plan.output_blocks = outputs.count();
   plan.output_block_bytes = outputs.layout().block_bytes;
-  plan.total_bytes = inputs.total_bytes() + outputs.total_bytes();
+  plan.total_bytes =
+      inputs.total_bytes() + runtime.rerun_memory().total_bytes() + outputs.total_bytes();
   const std::size_t waiting_blocks = inputs.count() - runtime.setup().workers;
   plan.queue_capacity =
       waiting_blocks * (runtime.setup().exclusive ? 1 : runtime.setup().block_rows);

@@ -11,7 +11,8 @@
 // and all of them are seq_cst. So a due row and a free permit never coexist without a thread on its
 // way, and a row not yet due has a worker that wakes in time.
 //
-// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_close.hpp.
+// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_isolate.hpp,
+// runtime_close.hpp.
 #pragma once
 
 #include <array>
@@ -74,23 +75,24 @@ class Runtime {
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
-  /// See Batcher::close. May be called by any thread, several times.
-  void close(bool drain) noexcept;
+  /// See Batcher::close_for. May be called by any thread, several times.
+  bool close(bool drain, Nanoseconds deadline = kNever) noexcept;
   bool closed() const noexcept;
   void set_max_delay(Nanoseconds delay) noexcept;
   /// A moving average of the last runs; 0 before the first.
   Nanoseconds average_run_time() const noexcept;
-  /// Blocks until that many threads are inside work().
+  /// Blocks until that many threads are inside work(), or the runtime is closed.
   void wait_for_workers(std::size_t count) noexcept;
   Nanoseconds max_delay() const noexcept { return delay_.load(std::memory_order_relaxed); }
 
   void add_to(Stats& stats) const;
   const RuntimeSetup& setup() const noexcept { return setup_; }
   const GearMemory& input_memory() const noexcept { return input_memory_; }
+  const GearMemory& rerun_memory() const noexcept { return rerun_memory_; }
   RequestLedger<P>& ledger() const noexcept { return *ledger_; }
   /// Whether the calling thread is inside a run of this runtime.
   bool runs_on_this_thread() const noexcept {
-    const Running* at = running_here_;
+    const Running* at = running_here();
     while (at != nullptr && at->runtime != this) at = at->outer;
     return at != nullptr;
   }
@@ -153,6 +155,9 @@ class Runtime {
     const Runtime* runtime = nullptr;
     const Running* outer = nullptr;
   };
+  static const Running*& running_here() noexcept {
+    return P::template local<const Running*, Runtime>();
+  }
   /// What one batch leaves for the statistics.
   struct Record {
     RunRecord run;
@@ -168,7 +173,10 @@ class Runtime {
                     bool& look, Failure& refusal) noexcept;
   bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
                      Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal);
+  void unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
+  bool unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
   std::string no_room(std::uint32_t rows) const;
+  std::string too_many_rows(std::size_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
   void write(const Claim& claim, std::span<const InputView> inputs,
              std::uint32_t request_row) noexcept;
@@ -196,19 +204,26 @@ class Runtime {
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
-  void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
   void note_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
   void store_copy(R& request, const Part<P>& part, std::uint32_t row,
                   OutputBlock<P>& outputs) noexcept;
-  void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
-                 const GearMemory& to) const noexcept;
   void fail(std::span<Part<P>> parts, const Failure& failure) noexcept;
   void cancel(std::span<Part<P>> parts) noexcept;
   void end_part(R& request, Tally& tally, R*& to_tell) noexcept;
   void tell_all(R* to_tell, const Tally& tally) noexcept;
+  void unsafe_note_waits(const Record& record) noexcept;
   void unsafe_finish(const Taken& taken, const Record& record) noexcept;
+
+  // runtime_isolate.hpp: finding what makes a batch fail.
+  void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
+  Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
+                OutputBlock<P>& outputs) noexcept;
+  std::uint32_t acquire_rerun_block() noexcept;
+  void release_rerun_block(std::uint32_t block) noexcept;
+  void copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
+                 std::uint32_t rerun_block) const noexcept;
 
   // runtime_close.hpp
   void cancel_queued(Lock& lock) noexcept;
@@ -228,6 +243,7 @@ class Runtime {
   const std::uint32_t forks_;
   std::unique_ptr<RequestLedger<P>> ledger_;
   GearMemory input_memory_;
+  GearMemory rerun_memory_;  // where batches must be filled; else without blocks
   Queue queue_;
 
   // Written under the lock, read by publishers without it.
@@ -247,6 +263,7 @@ class Runtime {
   std::uint32_t on_their_way_ = 0;
   std::uint32_t present_workers_ = 0;  // inside work()
   std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
+  std::vector<std::uint32_t> free_rerun_blocks_;
   SpaceWaiter* space_first_ = nullptr;
   SpaceWaiter* space_last_ = nullptr;
   std::uint32_t claiming_ = 0;        // requests of several rows that have not claimed all of them
@@ -255,13 +272,12 @@ class Runtime {
   bool stopping_ = false;
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest
-
-  inline static thread_local const Running* running_here_ = nullptr;
 };
 
 }  // namespace dynbatch
 
 #include "runtime/runtime_close.hpp"
 #include "runtime/runtime_dispatch.hpp"
+#include "runtime/runtime_isolate.hpp"
 #include "runtime/runtime_lead.hpp"
 #include "runtime/runtime_submit.hpp"

@@ -1,10 +1,12 @@
-// Runtime, part 4 of 4: making, closing, and telling.
+// Runtime, part 5 of 5: making, closing, and telling.
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "runtime/runtime.hpp"
 
 namespace dynbatch {
@@ -30,10 +32,13 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
           BlockLayout(executor.spec().outputs, memory_rows(setup_)), setup_.output_blocks,
           setup_.workers)),
       input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
+      rerun_memory_(input_memory_.layout(), fills() ? setup_.workers : 0),
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.blocks);
+  free_rerun_blocks_.resize(rerun_memory_.count());
+  std::iota(free_rerun_blocks_.begin(), free_rerun_blocks_.end(), 0);
   statistics_.batches_by_size.resize(setup_.block_rows + 1);
   executor_.prepare({.input_slots = input_memory_.slots(),
                      .output_slots = ledger_->output_memory.slots(),
@@ -48,15 +53,15 @@ Runtime<P>::~Runtime() {
 }
 
 template <class P>
-void Runtime<P>::close(bool drain) noexcept {
-  if (forked()) return;
+bool Runtime<P>::close(bool drain, Nanoseconds deadline) noexcept {
+  if (forked()) return true;
   Lock lock(mutex_);
   // relaxed: written under the lock.
   if (!closing_.load(std::memory_order_relaxed)) {
     // seq_cst, both: pairs with publish and submit; the blocks are scanned after this.
     closing_.store(true, std::memory_order_seq_cst);
     hurry_.store(true, std::memory_order_seq_cst);
-    queue_.unsafe_stop_claims();
+    if (!DYNBATCH_MUTANT(closes_unsealed)) queue_.unsafe_stop_claims();
     unsafe_refuse_space();
   }
   if (!drain && !cancelling_.load(std::memory_order_relaxed)) {
@@ -78,12 +83,14 @@ void Runtime<P>::close(bool drain) noexcept {
     if (present_workers_ == 0 && runs_under_way_ == 0)
       cancel_queued(lock);  // nobody else will come
     if (stopping_) break;
+    if (deadline != kNever && P::now() >= deadline) return false;
     // relaxed: changes under the lock only.
     const std::uint32_t word = rest_word_.load(std::memory_order_relaxed);
     lock.unlock();
-    P::park(rest_word_, word, kNever);
+    P::park(rest_word_, word, deadline);
     lock.lock();
   }
+  return true;
 }
 
 /// Ends what waits, without a permit. The lock is free while tickets are told.
@@ -158,7 +165,7 @@ void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
     // seq_cst: pairs with publish; the blocks are scanned after this.
     delay_.store(delay, std::memory_order_seq_cst);
     unsafe_set_timer(timekeeper_, kNever);  // wakes anew at the earliest due time, if there is one
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(no_scan_after_delay)) unsafe_hand_out(list);
   }
   list.wake();
 }
@@ -177,7 +184,8 @@ void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
     const std::uint32_t word = rest_word_.load(std::memory_order_acquire);
     {
       const Lock lock(mutex_);
-      if (present_workers_ >= count) return;
+      // relaxed: written under the lock. Workers leave a closed runtime, or never enter it.
+      if (present_workers_ >= count || closing_.load(std::memory_order_relaxed)) return;
     }
     P::park(rest_word_, word, kNever);
   }
@@ -193,7 +201,8 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.in_flight = ledger_->in_flight();
   stats.refused = ledger_->refused();
   stats.unread_bytes = ledger_->unread_bytes();
-  stats.resident_bytes = input_memory_.resident_bytes() + ledger_->output_memory.resident_bytes();
+  stats.resident_bytes = input_memory_.resident_bytes() + rerun_memory_.resident_bytes() +
+                         ledger_->output_memory.resident_bytes();
   stats.workers = setup_.workers;
   if (forked()) return;
   const Lock lock(mutex_);
@@ -228,7 +237,8 @@ bool Runtime<P>::invariants_hold() noexcept {
 template <class P>
 bool Runtime<P>::unsafe_all_is_back() const noexcept {
   return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
-         runs_under_way_ == 0 && failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+         runs_under_way_ == 0 && free_rerun_blocks_.size() == rerun_memory_.count() &&
+         failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
          // relaxed: written under the lock.
          permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }

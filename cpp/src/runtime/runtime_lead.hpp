@@ -1,14 +1,12 @@
-// Runtime, part 3 of 4: running a batch, isolating what fails in it, and ending its requests.
+// Runtime, part 3 of 5: running a batch, and ending its requests.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <new>
-#include <string>
 #include <utility>
-#include <vector>
 
+#include "base/mutant.hpp"
 #include "batch/own_outputs.hpp"
 #include "runtime/run_outputs.hpp"
 #include "runtime/runtime.hpp"
@@ -34,6 +32,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       const Lock lock(mutex_);
       const bool goes_on = !taken.failed_before && !own->is_done() && active_workers_ == 0;
       if (taken.failed_before) {
+        unsafe_note_waits(record);
         --runs_under_way_;
         failed_.push_back(std::move(taken));  // reserved; a worker isolates it
         unsafe_note_rest();                   // without workers, close() ends it
@@ -42,7 +41,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       }
       taken = Taken{};
       if (!goes_on || !unsafe_take(taken, false)) unsafe_add_permits(1);
-      unsafe_hand_out(list);
+      if (!DYNBATCH_MUTANT(no_scan_after_permit)) unsafe_hand_out(list);
     }
     list.wake();
   }
@@ -51,6 +50,10 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
 template <class P>
 void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
   const std::span<Part<P>> parts = queue_.parts(taken.block);
+  if (DYNBATCH_MUTANT(recycles_early)) {
+    const Lock lock(mutex_);
+    queue_.unsafe_recycle(taken.block);
+  }
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire)) {
     cancel(parts);
@@ -65,8 +68,9 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
     if (part.request->is_done()) return;  // given up: its rows are skipped if they stand at an end
     first = std::min(first, row);
     end = row + part.rows;
-    if (part.request->submitted_at == 0 || part.request_row > 0 || record.wait_count == kSamples)
-      return;
+    if (part.request->submitted_at == 0 || part.request_row > 0 || taken.failed_before ||
+        record.wait_count == kSamples)
+      return;  // not sampled, or noted already
     if (now == 0) now = P::now();
     record.waits[record.wait_count++] = now - part.request->submitted_at;
   });
@@ -130,12 +134,12 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
                     .output_slot = outputs.slot};
-  const Running running{.runtime = this, .outer = running_here_};
-  running_here_ = &running;
+  const Running running{.runtime = this, .outer = running_here()};
+  running_here() = &running;
   const Nanoseconds start = P::now();
   Failure failure = executor_.run(batch, collected);
   run.run_time = P::now() - start;
-  running_here_ = running.outer;
+  running_here() = running.outer;
   if (!failure) failure = collected.check();
   outputs.rows = static_cast<std::uint32_t>(rows);
   run.rows = static_cast<std::uint32_t>(rows);
@@ -152,72 +156,6 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
     });
   }
   return {};
-}
-
-/// Runs the halves of a failed batch, and their halves, until the guilty requests are alone. If
-/// nothing at all succeeds, the executor is at fault, and all that remain fail.
-template <class P>
-void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
-  struct Range {
-    std::size_t first = 0;
-    std::size_t last = 0;  // not included
-  };
-  const std::span<Part<P>> parts = queue_.parts(taken.block);
-  std::vector<std::uint32_t> starts;  // rows at which parts begin, and the end
-  for_each_part<P>(parts, [&](std::uint32_t row, Part<P>&) { starts.push_back(row); });
-  const std::size_t count = starts.size();
-  starts.push_back(static_cast<std::uint32_t>(parts.size()));
-  const std::size_t hopeless = 2 * static_cast<std::size_t>(std::bit_width(count - 1));
-  std::vector<Range> ranges{{count / 2, count}, {0, count / 2}};
-  std::size_t failures = 0;
-  bool any_success = false;
-  // Filling writes behind the rows of a run, where the next ones stand: they run from memory apart.
-  const GearMemory apart(fills() ? input_memory_.layout() : BlockLayout{}, fills() ? 1 : 0);
-  while (!ranges.empty()) {
-    const Range range = ranges.back();
-    ranges.pop_back();
-    const std::uint32_t first = starts[range.first];
-    const std::span<Part<P>> some = parts.subspan(first, starts[range.last] - first);
-    bool live = false;
-    for_each_part<P>(
-        some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
-    // acquire: pairs with close.
-    if (!live || cancelling_.load(std::memory_order_acquire)) {
-      cancel(some);
-      continue;
-    }
-    if (!any_success && failures >= hopeless) {
-      fail(some, taken.failure);
-      continue;
-    }
-    RowRange rows{.memory = &input_memory_,
-                  .block = taken.block,
-                  .first = first,
-                  .key = queue_.key(taken.block),
-                  .parts = some};
-    if (fills()) {
-      copy_rows(taken.block, first, some.size(), apart);
-      rows.memory = &apart;
-      rows.block = 0;
-      rows.first = 0;
-    }
-    RunRecord run{.rerun = true};
-    const Failure failure = execute(rows, outputs, run);
-    note_run(run);
-    if (!failure) {
-      any_success = true;
-      complete(some, 0, outputs, false);
-      for (AdoptedOutput& output : outputs.adopted) output.clear();
-    } else if (range.last - range.first == 1) {
-      ++failures;
-      fail(some, failure);
-    } else {
-      ++failures;
-      const std::size_t half = range.first + (range.last - range.first) / 2;
-      ranges.push_back({half, range.last});
-      ranges.push_back({range.first, half});
-    }
-  }
 }
 
 /// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
@@ -240,7 +178,7 @@ void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputB
     } else if (lent && !request.is_cut) {
       request.outputs = &outputs;
       request.first_row = row - first;
-      --unused;
+      if (!DYNBATCH_MUTANT(drops_output_hold)) --unused;
     } else {
       store_copy(request, part, row - first, outputs);
     }
@@ -276,9 +214,7 @@ void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept
 
 template <class P>
 void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
-  fail(parts, {.code = ErrorCode::cancelled,
-               .message = "cancelled: the batcher was closed",
-               .cause = nullptr});
+  fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled by close()", .cause = nullptr});
 }
 
 /// One part of the request is over; the last one ends it, and lets go of the queue's hold.
@@ -351,27 +287,22 @@ void Runtime<P>::note_run(const RunRecord& run) noexcept {
   statistics_.add(run);
 }
 
+template <class P>
+void Runtime<P>::unsafe_note_waits(const Record& record) noexcept {
+  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+}
+
 /// The batch is over: its block is free again, and whoever waited for room gets it.
 template <class P>
 void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
-  queue_.unsafe_recycle(taken.block);
+  if (!DYNBATCH_MUTANT(recycles_early)) queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) statistics_.add(record.run);
-  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
-  unsafe_serve_space();
+  unsafe_note_waits(record);
+  if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
-}
-
-template <class P>
-void Runtime<P>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
-                           const GearMemory& to) const noexcept {
-  for (std::size_t i = 0; i < to.layout().row_bytes.size(); ++i) {
-    const std::size_t row_bytes = to.layout().row_bytes[i];
-    if (row_bytes > 0)
-      std::memcpy(to.row(0, i, 0), input_memory_.row(block, i, first), rows * row_bytes);
-  }
 }
 
 }  // namespace dynbatch

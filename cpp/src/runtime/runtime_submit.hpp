@@ -1,4 +1,4 @@
-// Runtime, part 1 of 4: from a caller's inputs to published rows.
+// Runtime, part 1 of 5: from a caller's inputs to published rows.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "base/pages.hpp"
 #include "batch/input_check.hpp"
 #include "runtime/runtime.hpp"
@@ -37,14 +38,9 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   }
   // acquire: pairs with close; a hint, claims decide.
   if (closing_.load(std::memory_order_acquire))
-    return refuse(ErrorCode::closed, "the batcher is closed");
+    return refuse(ErrorCode::closed, "closed: no more requests are taken");
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
-    refusal = {
-        .code = ErrorCode::invalid_input,
-        .message = "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
-                   " rows, since requests are neither merged nor cut (batching is off, or rows " +
-                   "mix); got " + std::to_string(*rows) + "; raise max_batch_size",
-        .cause = nullptr};
+    refusal = {.code = ErrorCode::invalid_input, .message = too_many_rows(*rows), .cause = nullptr};
     ledger_->refuse();
     return nullptr;
   }
@@ -58,8 +54,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
     if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
   }
-  thread_local std::uint32_t sample = 0;
-  if (++sample % kSamplePeriod == 0) request->submitted_at = P::now();
+  auto& submitted = P::template local<std::uint32_t, Runtime>();
+  if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
   const Claim claim =
@@ -69,13 +65,23 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     write(claim, inputs, 0);
     look = publish(claim, *request, 0);
   } else if (!submit_slowly(*request, inputs, options, look, refusal)) {
-    ledger_->refuse();
+    if (!options.asks_again || refusal.code != ErrorCode::queue_full) ledger_->refuse();
     ledger_->release(*request);
     ledger_->release(*request);
     return nullptr;
   }
   if (look) dispatch(may_lead, request);
   return request;
+}
+
+template <class P>
+std::string Runtime<P>::too_many_rows(std::size_t rows) const {
+  const std::string got = "; got " + std::to_string(rows);
+  if (!setup_.whole_requests)
+    return "expected at most " + std::to_string(UINT32_MAX) + " rows a request" + got;
+  return "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
+         " rows, since requests are neither merged nor cut (batching is off, or rows mix)" + got +
+         "; raise max_batch_size";
 }
 
 template <class P>
@@ -112,8 +118,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
   if (request.rows > 1 && !request.own_outputs)
     request.own_outputs = std::make_unique<OwnOutputs<P>>();
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
-  thread_local std::vector<Claim>
-      claims;  // keeps its memory, so that this path allocates once a thread
+  // Keeps its memory, so that this path allocates once a thread.
+  auto& claims = P::template local<std::vector<Claim>, Runtime>();
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
   bool accepted = false;
@@ -177,24 +183,19 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     // A draining close lets what it has accepted in part go on.
     if (closing_.load(std::memory_order_relaxed) &&
         (first || cancelling_.load(std::memory_order_relaxed))) {
-      return refuse(ErrorCode::closed, "the batcher is closed");
+      return refuse(ErrorCode::closed, "closed: no more requests are taken");
     }
     if (first && request.rows > 1) {
       request.is_claiming = true;
       ++claiming_;
     }
-    const bool newcomers_wait = space_first_ != nullptr;
-    // Whoever was told of room comes back with OnFull::raise, so those who wait are not in its way.
-    if (on_full == OnFull::raise && first && queue_.unsafe_room(rows, key) < rows) {
+    if (on_full == OnFull::raise) {
+      DYNBATCH_ASSERT(first);  // all rows were claimed at once, or none
+      if (unsafe_claim_all(rows, key, claims)) return true;
       refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
-    for (std::uint32_t left = rows; left > 0 && (!newcomers_wait || on_full == OnFull::raise);) {
-      const Claim claim = queue_.unsafe_claim(left, key);
-      if (claim.rows == 0) break;
-      claims.push_back(claim);
-      left -= claim.rows;
-    }
+    if (space_first_ == nullptr) unsafe_claim_some(rows, key, claims);  // else others come first
     if (!claims.empty()) return true;
     waiter.rows = std::min(rows, queue_.rows_per_block());
     waiter.key = key;
@@ -203,14 +204,40 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
     hurry_.store(true, std::memory_order_seq_cst);
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(waits_without_scan)) unsafe_hand_out(list);
   }
   list.wake();
   if (!wait_for_room(waiter, deadline))
     return refuse(ErrorCode::timeout, "timed out while waiting for room");
-  if (waiter.closed)
-    return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
+  if (waiter.closed) return refuse(ErrorCode::closed, "closed while the request waited for room");
   claims.push_back(waiter.claim);
+  return true;
+}
+
+/// As many of the rows as there is room for now.
+template <class P>
+void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+  while (rows > 0) {
+    const Claim claim = queue_.unsafe_claim(rows, key);
+    if (claim.rows == 0) return;
+    claims.push_back(claim);
+    rows -= claim.rows;
+  }
+}
+
+/// All of the rows, or none of them. Those who wait for room are not in the way, since whoever was
+/// told of room comes for it here.
+template <class P>
+bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+  if (queue_.unsafe_room(rows, key) < rows) return false;
+  // Free blocks are ours alone, but others claim from the open block without the lock: the first
+  // claim gets of it what does not fit free blocks, or there is no room any more.
+  const std::size_t free_rows = queue_.unsafe_free_blocks() * queue_.rows_per_block();
+  const Claim claim =
+      queue_.unsafe_claim(rows, key, key == nullptr && rows > free_rows ? rows - free_rows : 0);
+  if (claim.rows == 0) return false;
+  claims.push_back(claim);
+  unsafe_claim_some(rows - claim.rows, key, claims);
   return true;
 }
 
@@ -239,6 +266,7 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     if (waiter.word.load(std::memory_order_relaxed) != 0) return true;
     SpaceWaiter* before = nullptr;
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
+    if (DYNBATCH_MUTANT(stays_in_line)) return false;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
     unsafe_serve_space();

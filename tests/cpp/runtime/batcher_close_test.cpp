@@ -22,6 +22,7 @@ using dynbatch::testing::Gate;
 using dynbatch::testing::make_executor;
 using dynbatch::testing::rows_of;
 using Held = dynbatch::testing::HeldBatcher;
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 
@@ -214,23 +215,66 @@ class Mortal final : public Executor {
   ModelSpec spec_;
 };
 
+TEST(BatcherClose, CloseForReturnsThoughARunGoesOn) {
+  Held held({});
+  const Ticket running = held.occupy();
+  EXPECT_FALSE(held.batcher.close_for(nanoseconds(1)));
+  EXPECT_EQ(held.submit({1.0F}).code(), ErrorCode::closed);
+  held.gate.open();
+  EXPECT_TRUE(held.batcher.close_for(seconds(1000)));
+  EXPECT_EQ(running.code(), ErrorCode::none);
+}
+
+TEST(BatcherClose, WaitingForWorkersEndsWithTheBatcher) {
+  Held held({.workers = 2, .own_workers = false});
+  std::thread waits([&] { held.batcher.wait_for_workers(); });
+  held.batcher.close();
+  waits.join();
+}
+
 TEST(BatcherClose, RunMayDropItsOwnBatcher) {
   std::unique_ptr<Batcher> batcher;
   std::atomic<bool> armed{false};
   std::promise<void> gone;
-  batcher = std::make_unique<Batcher>(std::make_unique<Mortal>(
-                                          [&] {
-                                            if (armed.exchange(false)) batcher.reset();
-                                          },
-                                          gone),
+  std::promise<void> submitted;
+  const auto drop = [&] {
+    if (!armed.exchange(false)) return;
+    submitted.get_future().wait();
+    batcher.reset();
+  };
+  batcher = std::make_unique<Batcher>(std::make_unique<Mortal>(drop, gone),
                                       BatchingOptions{.batching = Batching::always, .workers = 3});
   armed = true;
   const Rows rows{1.0F};
   const InputView view = rows_of(rows);
   const Ticket ticket = batcher->submit({&view, 1});
+  submitted.set_value();
   EXPECT_THAT(answer_of(ticket), ElementsAre(2.0F));
   gone.get_future().wait();
 }
+
+class RunOnItsCaller : public ::testing::TestWithParam<bool> {};
+
+TEST_P(RunOnItsCaller, MayDropTheBatcher) {
+  std::unique_ptr<Batcher> batcher;
+  bool armed = false;
+  std::promise<void> gone;
+  const auto drop = [&] {
+    if (std::exchange(armed, false)) batcher.reset();
+  };
+  batcher = std::make_unique<Batcher>(
+      std::make_unique<Mortal>(drop, gone),
+      BatchingOptions{.batching = Batching::always, .workers = 1, .own_workers = GetParam()});
+  armed = true;
+  const Rows rows{1.0F};
+  const InputView view = rows_of(rows);
+  const Ticket ticket = batcher->infer({&view, 1});
+  EXPECT_EQ(batcher, nullptr);
+  EXPECT_EQ(ticket.code(), ErrorCode::none);
+  gone.get_future().wait();
+}
+
+INSTANTIATE_TEST_SUITE_P(WithWorkersOrWithout, RunOnItsCaller, ::testing::Bool());
 
 TEST(BatcherClose, TicketsOutliveTheirBatcher) {
   auto held = std::make_unique<Held>(BatchingOptions{.max_queue_delay = seconds(10)});
@@ -247,6 +291,9 @@ TEST(BatcherClose, TicketsOutliveTheirBatcher) {
 TEST(BatcherClose, ForkedChildIsAnsweredClosedAndMayDropTheBatcher) {
   auto held = std::make_unique<Held>(BatchingOptions{.workers = 2});
   EXPECT_EQ(held->infer({1.0F}).code(), ErrorCode::none);
+  Ticket done = held->infer({2.0F});
+  held->batcher.set_max_queue_delay(seconds(10));
+  Ticket waiting = held->submit({0.0F});
   const pid_t child = fork();
   if (child == 0) {
     alarm(30);  // ends a child that hangs
@@ -254,6 +301,12 @@ TEST(BatcherClose, ForkedChildIsAnsweredClosedAndMayDropTheBatcher) {
     if (held->submit({1.0F}).code() != ErrorCode::closed) ++faults;
     if (held->infer({1.0F}, {.timeout = seconds(1)}).code() != ErrorCode::closed) ++faults;
     if (!held->batcher.closed()) ++faults;
+    if (answer_of(done) != Rows{5.0F}) ++faults;
+    waiting.wait();
+    if (!waiting.done() || waiting.code() != ErrorCode::closed) ++faults;
+    if (waiting.failure().message.find("fork") == std::string::npos) ++faults;
+    if (waiting.cancel() || waiting.expire() || done.cancel()) ++faults;
+    waiting = Ticket();
     held->batcher.close();
     held->batcher.work();
     held->batcher.wait_for_workers();
@@ -265,6 +318,8 @@ TEST(BatcherClose, ForkedChildIsAnsweredClosedAndMayDropTheBatcher) {
   EXPECT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
   EXPECT_EQ(WEXITSTATUS(status), 0);
+  held->batcher.set_max_queue_delay(seconds(0));
+  EXPECT_EQ(answer_of(waiting), Rows{1.0F});
   EXPECT_EQ(held->infer({1.0F}).code(), ErrorCode::none);
 }
 

@@ -173,6 +173,15 @@ TEST(Batcher, FullQueueRaises) {
   EXPECT_EQ(held.batcher.stats().refused, 1U);
 }
 
+TEST(Batcher, RefusalOfACallerThatAsksAgainIsNotCounted) {
+  Held held({.max_batch_size = 2, .queue_capacity = 2});
+  std::vector<Ticket> tickets;
+  tickets.push_back(held.occupy());
+  while (tickets.back().accepted()) tickets.push_back(held.submit({1.0F}, {.asks_again = true}));
+  EXPECT_EQ(tickets.back().code(), ErrorCode::queue_full);
+  EXPECT_EQ(held.batcher.stats().refused, 0U);
+}
+
 // Whether each of them waited: runtime_test.cpp.
 TEST(Batcher, MoreCallersThanThereIsRoomForAreAnswered) {
   Held held({.max_batch_size = 1, .queue_capacity = 1});

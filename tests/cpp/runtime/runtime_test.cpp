@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <future>
 #include <semaphore>
 #include <thread>
@@ -317,6 +318,30 @@ TEST(Runtime, NoticeOfMoreRoomThanThereIsHoldsNobodyUp) {
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&port));
+}
+
+/// Each request takes a block of its own there, however few rows it has.
+TEST(Runtime, NoticesOfAnExclusiveRuntimeCountBlocks) {
+  std::counting_semaphore<> runs_allowed(0);
+  RuntimeSetup setup = setup_of(2, 4);
+  setup.exclusive = true;
+  Driven runtime(setup, [&](const Batch&, RunOutputs&) {
+    runs_allowed.acquire();
+    return Failure{};
+  });
+  const auto first = runtime.submit({1.0F});
+  const auto second = runtime.submit({2.0F});
+  CompletionPort port;
+  std::array<int, 2> waiters{};
+  for (int& waiter : waiters) runtime->notify_space(port.implementation(), &waiter, 1);
+  runtime.add_worker();
+  runs_allowed.release();  // one block becomes free
+  EXPECT_EQ(first.wait(), ErrorCode::none);
+  port.wait();
+  std::vector<void*> told;
+  port.drain(told);
+  EXPECT_THAT(told, ElementsAre(&waiters[0]));
+  runs_allowed.release();
 }
 
 TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {

@@ -1,0 +1,115 @@
+"""The page of figures says what was left out, which peers count, and lends its rows to README."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report.excerpt import with_excerpts
+from bench.report.page import FORMAT, page
+
+ROOT = Path(__file__).resolve().parents[2]
+MARKED = "Before.\n<!-- figures: question -->\nOld.\n<!-- /figures -->\nAfter.\n"
+
+
+def contender(name: str, rate: float) -> dict[str, Any]:
+    block = {
+        "rows_per_second": rate,
+        "p50_us": 1.0,
+        "p99_us": 2.0,
+        "cpu_us_per_row": 3.0,
+        "foreign_cpu": 0.0,
+        "checked": 1,
+    }
+    return {"name": name, "blocks": [block]}
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "quick": False,
+        "started": "today",
+        "machine": {
+            "cpus": 2,
+            "cpu": "Chip",
+            "virtual": False,
+            **dict.fromkeys(("memory_gib", "kernel", "python", "dynbatch"), "1"),
+            **dict.fromkeys(("onnxruntime", "numpy"), "1"),
+        },
+        "left_out": [],
+        "scenarios": [
+            {
+                "name": "question",
+                "title": "A question",
+                "metric": "rows_per_second",
+                "baselines": ["peer", "ideal"],
+                "qualification": {"peer": "peer", "least_share": 0.5, "ideal": "ideal"},
+                "seconds_per_block": 1.0,
+                "notes": {},
+                "contenders": [
+                    contender("dynbatch", 90.0),
+                    contender("peer", 60.0),
+                    contender("other peer", 10.0),
+                    contender("ideal", 100.0),
+                ],
+            }
+        ],
+        "micro": [],
+    }
+
+
+def test_ratios_are_those_to_the_baselines(results: dict[str, Any]) -> None:
+    assert "| dynbatch | 90.0 [90.0..90.0] | 1.50 [1.50..1.50] | 0.90 [0.90..0.90] |" in page(
+        results
+    )
+
+
+def test_a_peer_qualifies_by_its_share_of_the_ideal(results: dict[str, Any]) -> None:
+    assert "Peer qualifies: yes." in page(results)
+    results["scenarios"][0]["qualification"]["least_share"] = 0.61
+    assert "Peer qualifies: **no**." in page(results)
+
+
+def test_what_was_left_out_is_listed(results: dict[str, Any]) -> None:
+    assert "left out" not in page(results)
+    results["left_out"] = ["one", "two"]
+    assert "one, two were left out" in page(results)
+
+
+def test_results_of_another_format_are_refused(results: dict[str, Any]) -> None:
+    results["format"] = FORMAT - 1
+    for render in (page, lambda results: with_excerpts(MARKED, results)):
+        with pytest.raises(ValueError, match="expected the format"):
+            render(results)
+
+
+def test_an_excerpt_has_rows_of_the_page_in_place_of_old_ones(results: dict[str, Any]) -> None:
+    before, _, rest = with_excerpts(MARKED, results).partition("<!-- figures: question -->\n")
+    figures, _, after = rest.partition("<!-- /figures -->\n")
+    assert (before, after) == ("Before.\n", "After.\n")
+    rows = [line for line in figures.splitlines() if line.startswith("|")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| dynbatch", "| peer", "| ideal"]
+    assert set(rows) <= set(page(results).splitlines())
+    assert "Old" not in figures
+
+
+def test_an_excerpt_of_what_was_not_measured_is_refused(results: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="nothing is there of other"):
+        with_excerpts(MARKED.replace("question", "other"), results)
+
+
+def test_figures_go_into_several_pages_at_once(results: dict[str, Any], tmp_path: Path) -> None:
+    written, marked, headed = (tmp_path / name for name in ("results.json", "a.md", "b.md"))
+    written.write_text(json.dumps(results))
+    marked.write_text(MARKED)
+    headed.write_text("Method.\n\n## Figures\n\nOld.\n")
+    command = [sys.executable, "-m", "bench.report", *map(str, (written, "--into", marked, headed))]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert marked.read_text() == with_excerpts(MARKED, results)
+    assert headed.read_text() == "Method.\n\n" + page(results)
