@@ -1,4 +1,4 @@
-"""The end of a model: asked for, dropped, at exit, in a fork."""
+"""The end of a model: asked for, dropped, at exit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import pickle
 import signal
 import threading
-import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -275,50 +274,6 @@ def test_exit_while_a_daemon_waits() -> None:
     )
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS)
-def test_a_fork_is_told_to_load_again(execution: str, models: dict[str, Path]) -> None:
-    out = run_script(
-        f"""
-        import os, sys, gc, warnings
-        import numpy as np
-        import dynbatch
-
-        warnings.simplefilter("ignore")
-        x = np.ones((1, 64), dtype=np.float32)
-        model = dynbatch.load(sys.argv[1], execution={execution!r})
-        gears = dynbatch.GearModel(sys.argv[1], gears=[1])
-        expected = model.run(None, {{"x": x}})[0]
-        future = model.submit(x)
-        child = os.fork()
-        if child == 0:
-            refused = []
-            calls = [
-                lambda: model.run(None, {{"x": x}}),
-                lambda: model.submit(x),
-                lambda: gears.execute(x),
-            ]
-            for call in calls:
-                try:
-                    call()
-                except dynbatch.Closed as error:
-                    refused.append("after fork" in str(error))
-            model.close()
-            closed = model.closed
-            del model, gears, future
-            gc.collect()
-            again = dynbatch.load(sys.argv[1])
-            same = (again.run(None, {{"x": x}})[0] == expected).all()
-            again.close()
-            os._exit(0 if refused == [True] * 3 and closed and same else 1)
-        _, status = os.waitpid(child, 0)
-        print(status, (model.run(None, {{"x": x}})[0] == expected).all())
-        model.close()
-        """,
-        models["one_gemm"],
-    )
-    assert out == "0 True\n"
-
-
 def test_ctrl_c_ends_the_wait_for_a_close(gated: dynbatch.Batcher, gate: Gate) -> None:
     main = threading.get_ident()
     runtime = gated._runtime
@@ -341,24 +296,3 @@ def test_ctrl_c_ends_the_wait_for_a_close(gated: dynbatch.Batcher, gate: Gate) -
     gate.let_go()
     gated.close()
     np.testing.assert_array_equal(future.result()["output"], rows(2))
-
-
-def test_a_future_of_the_parent_is_not_waited_for_in_a_fork(
-    gated: dynbatch.Batcher, gate: Gate
-) -> None:
-    gate.hold()
-    future = gated.submit(rows(0))
-    gate.wait_until_inside()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            future.result()
-        except dynbatch.Closed:
-            os._exit(0)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert status == 0
-    gate.let_go()
-    np.testing.assert_array_equal(future.result()["output"], rows(0))
