@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-tsan stress \
-        soak bench lint lint-python lint-cpp format package deps models clean
+        soak model mutants bench lint lint-python lint-cpp format package deps models clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -109,6 +109,18 @@ soak: deps models package ## Long stress, and figures with bounds; about a quart
 	@DYNBATCH_STRESS_SCALE=$(SOAK_NATIVE) $(BUILD)/release/tests/stress_runtime_test
 	@DYNBATCH_STRESS_SCALE=$(SOAK_PYTHON) $(PYTEST) --timeout 1200 tests/python/test_stress.py
 	@$(PY) -m bench.soak
+
+PART := *
+model: deps models ## Model tests up to three preemptions; PART=delay for one of them; hours for all
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev
+	@for test in $(BUILD)/dev/tests/model_$(PART)_test; do DYNBATCH_MODEL_BOUND=3 $$test || exit 1; done
+
+mutants: deps models ## Table of the faults that are put in, and how each is found
+	@for preset in dev tsan; do \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
+	  $(PY) tests/model/mutants.py --tests $(BUILD)/$$preset/tests || exit 1; \
+	done
 
 bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works
 	@cmake --preset release >/dev/null

@@ -71,6 +71,20 @@ py::dtype dtype_of(DataType type) { return py::reinterpret_borrow<py::dtype>(kno
 
 std::string name_of(const py::dtype& dtype) { return py::str(dtype.attr("name")); }
 
+bool is_plain(const py::array& array) {
+  constexpr int kNeeded =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kNeeded) != kNeeded) return false;
+  const char order = array.dtype().byteorder();
+  return order == '=' || order == '|';
+}
+
+py::array plain_copy(const py::array& array) {
+  const py::object native = array.dtype().attr("newbyteorder")("=");
+  return py::module_::import("numpy").attr("array")(array, native, py::arg("order") = "C",
+                                                    py::arg("subok") = false);
+}
+
 Shape shape_of(const py::array& array) {
   Shape shape;
   for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) shape.push_back(array.shape(axis));

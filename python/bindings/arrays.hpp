@@ -20,6 +20,11 @@ py::dtype dtype_of(DataType type);
 /// "float32", or NumPy's own name for what is no element type.
 std::string name_of(const py::dtype& dtype);
 
+/// Whether the elements lie in C order, aligned, in the machine's byte order.
+bool is_plain(const py::array& array);
+/// The same elements, plain.
+py::array plain_copy(const py::array& array);
+
 Shape shape_of(const py::array& array);
 /// [rows, ...row_shape].
 Shape with_rows(std::size_t rows, const Shape& row_shape);

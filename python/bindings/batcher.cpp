@@ -33,8 +33,9 @@ void register_batcher(py::module_& module) {
           "The outputs with these indices, or all, as a list. Blocks without the GIL.")
       .def(
           "infer",
-          [](Core& self, py::handle feeds, OnFull on_full, std::optional<double> timeout) {
-            return result_dict(self.infer(feeds, on_full, timeout), *self.signature());
+          [](Core& self, py::handle feeds, OnFull on_full, py::handle timeout) {
+            return result_dict(self.infer(feeds, on_full, seconds_of("timeout", timeout)),
+                               *self.signature());
           },
           py::arg("feeds"), py::arg("on_full"), py::arg("timeout"),
           "All outputs by name. Blocks without the GIL.")
@@ -44,7 +45,18 @@ void register_batcher(py::module_& module) {
             return BoundTicket(self, self->submit(feeds, on_full));
           },
           py::arg("feeds"), py::arg("on_full"))
-      .def("exceeds_queue", py::overload_cast<py::handle>(&Core::exceeds_queue), py::arg("feeds"))
+      .def(
+          "try_submit",
+          [](const std::shared_ptr<Core>& self, py::handle feeds) -> std::optional<BoundTicket> {
+            auto ticket = self->try_submit(feeds);
+            if (!ticket) return std::nullopt;
+            return BoundTicket(self, std::move(ticket));
+          },
+          py::arg("feeds"), "None where the queue is full: the caller is to ask again.")
+      .def("exceeds_queue", py::overload_cast<py::handle>(&Core::exceeds_queue, py::const_),
+           py::arg("feeds"))
+      .def("arrays", &Core::arrays, py::arg("feeds"),
+           "The feeds by name, as arrays that pass without a copy.")
       .def("work", &Core::work, "Lends this thread as a worker, without the GIL, until close().")
       .def("wait_for_workers", &Core::wait_for_workers,
            "Blocks, without the GIL, until as many threads as there are workers are in work().")

@@ -79,9 +79,10 @@ Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options
   const auto deadline = deadline_after(options.timeout);
   for (;;) {
     if (deadline) options.timeout = *deadline - Clock::now();
+    options.asks_again = !deadline || options.timeout->count() > 0;
     Ticket ticket = start(feeds, options, may_run);
     if (ticket.accepted() || ticket.code() != ErrorCode::queue_full) return ticket;
-    if (deadline && Clock::now() >= *deadline) raise(ErrorCode::timeout, "");
+    if (!options.asks_again) raise(ErrorCode::timeout, "");
     wait_for_space(*batcher_, deadline);
   }
 }
@@ -125,13 +126,19 @@ std::shared_ptr<Ticket> Core::try_submit(py::handle feeds) {
   drop_deferred();
   refuse_in_child();
   const Feeds views = converted(feeds);
-  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt}, false));
+  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt, true}, false));
   if (ticket->accepted()) return ticket;
   if (ticket->code() != ErrorCode::queue_full) raise(ticket->failure());
   return nullptr;
 }
 
-bool Core::exceeds_queue(py::handle feeds) { return exceeds_queue(converted(feeds)); }
+py::dict Core::arrays(py::handle feeds) const {
+  return Feeds(*signature_, feeds).arrays(*signature_);
+}
+
+bool Core::exceeds_queue(py::handle feeds) const {
+  return exceeds_queue(Feeds(*signature_, feeds));
+}
 
 bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
   if (!batcher_->report().merges) return false;  // refused above max_batch_size, which always fits

@@ -35,7 +35,7 @@ class Core {
   std::shared_ptr<Ticket> infer(py::handle feeds, OnFull on_full, std::optional<double> timeout);
   /// Feeds whose answer is waited for elsewhere.
   std::shared_ptr<Ticket> submit(py::handle feeds, OnFull on_full);
-  /// The same, but null where the queue is full.
+  /// The same, but null where the queue is full; the caller is to ask again.
   std::shared_ptr<Ticket> try_submit(py::handle feeds);
 
   void work();
@@ -44,7 +44,9 @@ class Core {
   bool closed() const noexcept;
   /// Whether a request has more rows than the queue can hold at once: it then runs in pieces, and
   /// only a thread that waits for room can submit it.
-  bool exceeds_queue(py::handle feeds);
+  bool exceeds_queue(py::handle feeds) const;
+  /// The feeds by name, as arrays that pass without a copy: for those who ask more than once.
+  py::dict arrays(py::handle feeds) const;
   /// Raises where waiting for this batcher could never end: in its own runs.
   void refuse_inside_own_run() const;
   /// Raises Closed in a fork of the process that loaded.

@@ -57,7 +57,11 @@ std::string text_of(const py::handle& exception) {
 
 py::object exception_of(const Failure& failure) {
   const std::string message = failure.message.empty() ? plain_words(failure.code) : failure.message;
-  py::object exception = exception_class(failure.code)(message);
+  // A message may name a path, whose bytes need not be UTF-8.
+  auto text = py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(
+      message.data(), static_cast<Py_ssize_t>(message.size()), "backslashreplace"));
+  if (!text) throw py::error_already_set();
+  py::object exception = exception_class(failure.code)(text);
   if (PyObject* const cause = python_cause(failure)) {
     Py_INCREF(cause);
     PyException_SetCause(exception.ptr(), cause);  // takes the reference

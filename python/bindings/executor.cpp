@@ -145,8 +145,9 @@ void PythonExecutor::take_output(std::size_t index, const Batch& batch, RunOutpu
                                  py::handle answer) const {
   if (answer.is_none() && batch.outputs[index] != nullptr) return;
   const TensorSpec& output = spec_.outputs[index];
-  const auto array = py::array::ensure(answer, py::array::c_style);
+  auto array = py::array::ensure(answer);
   if (!array) throw py::error_already_set();
+  if (!is_plain(array)) array = plain_copy(array);
   const Shape shape = shape_of(array);
   const auto type = data_type_of(array.dtype());
   // The core judges the leading dimension of what it is handed: at load it is the model's fault.

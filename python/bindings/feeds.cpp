@@ -38,43 +38,19 @@ void refuse_runtime_containers(const TensorSpec& spec, py::handle value) {
   if (name == "SparseTensor") refuse(spec, "a SparseTensor: feed a dense array");
 }
 
-bool passes_as_it_is(const py::array& array) {
-  constexpr int kNeeded =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kNeeded) != kNeeded) return false;
-  const char order = array.dtype().byteorder();
-  return order == '=' || order == '|';
-}
-
-/// The same elements in C order, aligned, in the machine's byte order.
-py::array plain_copy(const py::array& array) {
-  const py::object native = array.dtype().attr("newbyteorder")("=");
-  return py::module_::import("numpy").attr("array")(array, native, py::arg("order") = "C",
-                                                    py::arg("subok") = false);
-}
-
 /// An array of what is none. Lists and numbers have no element type of their own, so they take the
-/// input's, where that loses nothing but precision; everything else keeps the type that it has.
+/// input's; everything else keeps the type that it has.
 py::array converted(const TensorSpec& spec, py::handle value) {
   refuse_runtime_containers(spec, value);
   const bool typeless = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr()) ||
                         PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr());
-  const py::module_ numpy = py::module_::import("numpy");
-  py::object array;
   try {
-    array = numpy.attr("asarray")(value);
-    if (typeless) {
-      if (py::cast<py::ssize_t>(array.attr("size")) == 0) {
-        array = array.attr("astype")(dtype_of(spec.dtype));
-      } else {
-        array = array.attr("astype")(dtype_of(spec.dtype), py::arg("casting") = "same_kind");
-      }
-    }
+    if (!typeless) return py::module_::import("numpy").attr("asarray")(value);
+    return py::module_::import("dynbatch._tensors").attr("typed")(value, dtype_of(spec.dtype));
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     refuse(spec, std::string(py::str(error.value())));
   }
-  return array;
 }
 
 }  // namespace
@@ -139,7 +115,7 @@ void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
   if (!is_array) ++copied_arrays_;
   const auto type = data_type_of(array.dtype());
   if (!type) refuse(spec, name_of(array.dtype()));
-  if (!passes_as_it_is(array)) {
+  if (!is_plain(array)) {
     array = plain_copy(array);
     ++copied_arrays_;
   }
@@ -151,6 +127,14 @@ void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
   // ONNX Runtime takes one element for a scalar, and so do its users.
   if (spec.shared && spec.row_shape.rank() == 0 && view.shape == Shape{1}) view.shape = Shape{};
   (count_ > kInline ? more_owners_[index] : inline_owners_[index]) = std::move(array);
+}
+
+py::dict Feeds::arrays(const Signature& signature) const {
+  py::dict arrays;
+  for (std::size_t i = 0; i < count_; ++i) {
+    arrays[signature.input_names[i]] = count_ > kInline ? more_owners_[i] : inline_owners_[i];
+  }
+  return arrays;
 }
 
 std::span<const InputView> Feeds::views() const noexcept {

@@ -40,6 +40,8 @@ class Feeds {
   std::span<const InputView> views() const noexcept;
   std::size_t copied_arrays() const noexcept { return copied_arrays_; }
   std::size_t size_bytes() const noexcept { return size_bytes_; }
+  /// What the views are of, by name.
+  py::dict arrays(const Signature& signature) const;
 
  private:
   void set(std::size_t index, const TensorSpec& spec, py::handle value);

@@ -35,7 +35,10 @@ std::unique_ptr<Executor> make(const py::object& model, const OnnxRuntimeOptions
     const GilRelease release;
     return make_onnxruntime_executor(content.data(), content.size(), options);
   }
-  const auto path = py::cast<std::string>(model);
+  // The bytes of the file system, which a path that is no UTF-8 has as well.
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(model.ptr(), &bytes) == 0) throw py::error_already_set();
+  const std::string path = py::reinterpret_steal<py::bytes>(bytes);
   const GilRelease release;
   return make_onnxruntime_executor(path, options);
 }

@@ -27,6 +27,18 @@ inline std::chrono::nanoseconds to_duration(const char* argument, double seconds
       std::chrono::duration<double>(bounded));
 }
 
+/// Seconds, or None, as a caller gives them. Raises InvalidArgument for what is no number.
+inline std::optional<double> seconds_of(const char* argument, py::handle seconds) {
+  if (seconds.is_none()) return std::nullopt;
+  if (!PyBool_Check(seconds.ptr())) {
+    const double value = PyFloat_AsDouble(seconds.ptr());
+    if (PyErr_Occurred() == nullptr) return value;
+    PyErr_Clear();
+  }
+  raise(ErrorCode::invalid_argument,
+        std::string(argument) + ": expected seconds, got " + std::string(py::repr(seconds)));
+}
+
 inline std::optional<std::chrono::nanoseconds> to_duration(const char* argument,
                                                            std::optional<double> seconds) {
   if (!seconds) return std::nullopt;

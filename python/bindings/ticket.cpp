@@ -7,6 +7,7 @@
 #include "bound_ticket.hpp"
 #include "exceptions.hpp"
 #include "register.hpp"
+#include "seconds.hpp"
 #include "waiting.hpp"
 
 namespace dynbatch::python {
@@ -53,8 +54,13 @@ void register_ticket(py::module_& module) {
            [](const BoundTicket& self) {
              return self.ticket()->done() && self.ticket()->code() == ErrorCode::cancelled;
            })
-      .def("wait", &BoundTicket::wait, py::arg("timeout"),
-           "Waits without the GIL, for at most timeout seconds; says whether the request is done.")
+      .def(
+          "wait",
+          [](BoundTicket& self, py::handle timeout) {
+            return self.wait(seconds_of("timeout", timeout));
+          },
+          py::arg("timeout"),
+          "Waits without the GIL, for at most timeout seconds; says whether the request is done.")
       .def(
           "cancel", [](BoundTicket& self) { return self.ticket()->cancel(); },
           "True if this call ended the request.")

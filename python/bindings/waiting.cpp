@@ -63,9 +63,12 @@ void wait_for_space(Batcher& batcher, std::optional<Clock::time_point> deadline)
   const py::object poll = py::module_::import("select").attr("poll")();
   poll.attr("register")(port->fd(), py::module_::import("select").attr("POLLIN"));
   while (port->drain().empty()) {
+    // A signal that came before the poll does not end it: as in wait_until(), this looks up.
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (deadline && Clock::now() >= *deadline) return;
-    poll.attr("poll")(deadline ? py::object(py::float_(to_seconds(time_until(*deadline)) * 1e3))
-                               : py::object(py::none()));
+    std::chrono::nanoseconds time = kLookUp;
+    if (deadline) time = std::min(time, time_until(*deadline));
+    poll.attr("poll")(to_seconds(time) * 1e3);
   }
 }
 

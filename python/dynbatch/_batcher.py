@@ -6,17 +6,11 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from dynbatch import _core
-from dynbatch._errors import (
-    Closed,
-    Error,
-    ExecutionError,
-    InvalidArgument,
-    RowsMixWarning,
-)
+from dynbatch._errors import Closed, Error, ExecutionError, InvalidArgument
 from dynbatch._function import (
     FunctionRun,
     WeakRun,
@@ -24,6 +18,7 @@ from dynbatch._function import (
     input_specs,
     made_up_arrays,
     output_specs,
+    trial_arrays,
 )
 from dynbatch._model import warn_if_rows_mix
 from dynbatch._options import (
@@ -34,7 +29,7 @@ from dynbatch._options import (
 )
 from dynbatch._runtime import Runtime
 from dynbatch._submitter import Submitter
-from dynbatch._tensors import Array, Feeds, Input, Output, Outputs
+from dynbatch._tensors import Array, Feeds, Input, Output, Outputs, declared_by_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -76,15 +71,18 @@ class Batcher(Submitter):
         rerun_on_failure: bool = False,
     ) -> None:
         """Gets the function ready to batch, at once with an example or declared inputs, else with
-        the first request. That calls it some times for each gear, to measure it and to check that
-        rows are independent.
+        the first request, which then serves as the example: its dtypes and shapes bind all later
+        ones. That calls it some times for each gear, to measure it and to check that rows are
+        independent.
 
         Args:
             function: What runs a batch. Its inputs are passed by name where its parameters have
                 their names, else by position.
             inputs: `Input(dtype=, shape=, shared=)` by name, in the order of the function.
-            outputs: `Output(dtype=, shape=)` by name; None: learnt from one call.
-            example: Feeds of at least one row, from which inputs and outputs are learnt.
+            outputs: `Output(dtype=, shape=)` by name, in the order of the function unless it
+                returns a dict; one call checks them. None: learnt from that call.
+            example: Feeds of at least one row, in the order of the function, from which inputs and
+                outputs are learnt.
             max_batch_size: As in `load`, and so are the options below, except:
             gears: Batch sizes that are prepared and measured.
             fill: Whether a batch must have exactly the size of a gear.
@@ -102,22 +100,27 @@ class Batcher(Submitter):
 
         Raises:
             ModelError: The function cannot be batched as asked.
+            ExecutionError: The function failed for the example.
             InvalidArgument: An option is out of range or does not go with another one.
         """
         super().__init__(on_full_of(on_full))
+        if not callable(function):
+            raise InvalidArgument(f"function: expected a callable, got {function!r}")
         if inspect.iscoroutinefunction(function):
             raise InvalidArgument(
                 "function: expected one that returns its answer, got a coroutine function"
             )
         self._function = function
-        self._inputs = inputs
-        self._outputs = outputs
+        self._inputs = declared_by_name("inputs", inputs, Input)
+        named_by_example = example if isinstance(example, Mapping) else ()
+        self._order = list(dict.fromkeys([*self._inputs, *named_by_example]))
+        self._outputs = declared_by_name("outputs", outputs, Output)
         self._reruns = rerun_on_failure
         self._options = Batching(
             max_batch_size=max_batch_size,
             gears=gears,
             fill=fill,
-            workers=workers or 1,
+            workers=1 if workers is None else workers,
             max_queue_delay=max_queue_delay,
             queue_capacity=queue_capacity,
             queue_bytes=queue_bytes,
@@ -132,9 +135,9 @@ class Batcher(Submitter):
         if example is not None:
             self._start(example)
         elif inputs and all(each.shape is not None for each in inputs.values()):
-            self._start(made_up_arrays(inputs))
+            self._start(made_up_arrays(self._inputs))
 
-    def _start(self, feeds: Feeds | None) -> Runtime:
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
         if self._building == threading.get_ident():
             raise ExecutionError("the function waits for its own batcher: the wait would never end")
         with self._lock:
@@ -147,34 +150,35 @@ class Batcher(Submitter):
                     "the function has not been called yet, so that its inputs are unknown: give "
                     "example= or inputs="
                 )
-            arrays = example_arrays(self._function, feeds, self._inputs)
+            arrays = example_arrays(self._function, feeds, self._order)
             runtime = Runtime.python(functools.partial(self._make, arrays))
             try:
-                warn_if_rows_mix(runtime.core, stacklevel=4)
-            except RowsMixWarning:  # where warnings are errors
+                warn_if_rows_mix(runtime.core, caller)
+                self._adopt(runtime)
+                if self._closed:  # meanwhile, while it was not there to be closed
+                    raise Closed("the batcher was closed while it got ready")
+                return runtime
+            except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
                 runtime.close(drain=False)
                 raise
-            self._adopt(runtime)
-            if self._closed:  # meanwhile, while it was not there to be closed
-                runtime.close(drain=False)
-                raise Closed("the batcher was closed while it got ready")
-            return runtime
 
     def _make(self, arrays: dict[str, Array]) -> _core.Batcher:
         self._building = threading.get_ident()
         try:
             inputs, rows = input_specs(arrays, self._inputs)
-            run = FunctionRun(self._function, list(arrays))
-            if self._outputs:
-                outputs = output_specs(self._outputs)
+            options = self._options.native(own_workers=False)
+            if options.fill is _core.Fill.yes:
+                rows = min(options.gears, default=1)
             else:
-                outputs = run.specs_of_answer(list(arrays.values()), rows)
-            run.expect(outputs)
+                rows = min(rows, max(options.gears, default=self._options.max_batch_size))
+            run = FunctionRun(self._function, list(arrays))
+            declared = output_specs(self._outputs or {})
+            outputs = run.learn(trial_arrays(arrays, inputs, rows), rows, declared)
             self._run = run
             executor = _core.make_python_executor(
                 _core.ModelSpec(inputs, outputs), WeakRun(run), None, self._reruns, True
             )
-            return _core.Batcher(executor, self._options.native(own_workers=False), arrays)
+            return _core.Batcher(executor, options, arrays)
         finally:
             self._building = None
 
@@ -188,7 +192,9 @@ class BatchedFunction(Generic[P, R]):
     """A function whose concurrent calls share batches. Made by `@batched`.
 
     It is called as the function itself, with arrays that have the batch axis first, from any
-    thread, and returns what the function would return for these rows alone.
+    thread, and returns what the function would return for these rows alone; a list of rows comes
+    back as an array, and any tuple as a plain one. The first call, or the example, settles which
+    parameters with a default are inputs.
     """
 
     def __init__(self, function: Callable[P, R], batcher: Batcher) -> None:

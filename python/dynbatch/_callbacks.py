@@ -57,6 +57,14 @@ class CallbackThread:
         with self._lock:
             if self._port is None:
                 self._port = _core.CompletionPort()
+            if self._thread is None:
+                # First, so that a start that fails leaves no listener behind. No daemon: at exit
+                # the runtime is closed before threads are joined.
+                thread = threading.Thread(
+                    target=self._serve, args=(self._port,), name="dynbatch-callbacks"
+                )
+                thread.start()
+                self._thread = thread
             listeners = future._listeners
             if listeners is None:
                 self._late.append((future, listener))
@@ -65,12 +73,6 @@ class CallbackThread:
                 listeners.append(listener)
                 if len(listeners) == 1:
                     self._port.notify(ticket, future)
-            if self._thread is None:
-                # No daemon: at exit the runtime is closed before threads are joined.
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._port,), name="dynbatch-callbacks"
-                )
-                self._thread.start()
 
     def close(self) -> None:
         """Lets the thread end once everything is delivered. Does not wait for it."""

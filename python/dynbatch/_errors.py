@@ -60,12 +60,13 @@ class ModelError(Error):
 
 
 class ModelNotFound(ModelError, FileNotFoundError):
-    """The model's file does not exist."""
+    """The model's file does not exist. Made as an OSError is: of errno, reason and file name."""
 
 
 class RowsMixWarning(UserWarning):
     """Requests are not merged, since a row's answer would depend on the rows beside it."""
 
 
-for _class in (*map(globals().__getitem__, __all__), ModelNotFound):
+# ModelNotFound is no public name, and pickle looks it up where it is.
+for _class in map(globals().__getitem__, __all__):
     _class.__module__ = "dynbatch"

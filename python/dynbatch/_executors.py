@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dynbatch import _core, _onnxruntime
 from dynbatch._cpus import available_cpus
 from dynbatch._errors import InvalidArgument, ModelError, ModelNotFound
-from dynbatch._options import one_of, positive
+from dynbatch._options import listed, mapped, one_of, positive
 from dynbatch._tensors import (
     ONNX_TYPES,
     Dimensions,
@@ -85,7 +86,7 @@ def session_entries(options: OnnxOptions, intra_op_threads: int) -> list[tuple[s
     if intra_op_threads > 1:
         # Threads that spin for work keep a whole CPU busy between batches.
         entries["session.intra_op.allow_spinning"] = "0"
-    for key, value in (options.session_config or {}).items():
+    for key, value in mapped("session_config", options.session_config, "strings").items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InvalidArgument(
                 f"session_config: expected strings, got {key!r}: {value!r}, as ONNX Runtime's "
@@ -114,14 +115,14 @@ def threads_for_hint(
 
 def wanted_outputs(options: OnnxOptions) -> list[str]:
     """The outputs that are asked for by name; none: all."""
-    names = options.outputs
-    if names is None:
+    if options.outputs is None:
         return []
-    if isinstance(names, (str, Mapping)) or not all(isinstance(name, str) for name in names):
+    names = listed("outputs", options.outputs, "output names")
+    if not all(isinstance(name, str) for name in names):
         raise InvalidArgument(f"outputs: expected a list of output names, got {names!r}")
     if not names:
         raise InvalidArgument("outputs: expected at least one output name, or None for all")
-    return list(names)
+    return names
 
 
 def selected(nodes: Sequence[Any], names: Sequence[str]) -> list[Any]:
@@ -132,9 +133,18 @@ def selected(nodes: Sequence[Any], names: Sequence[str]) -> list[Any]:
 
 def provider_names(providers: Providers | None) -> list[str]:
     """The names alone."""
-    if isinstance(providers, str):
-        raise InvalidArgument(f"providers: expected a list of names, got the string {providers!r}")
-    return [entry if isinstance(entry, str) else entry[0] for entry in providers or ()]
+    if providers is None:
+        return []
+    return [_provider_name(entry) for entry in listed("providers", providers, "names")]
+
+
+def _provider_name(entry: Any) -> str:
+    name = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
+    if not isinstance(name, str):
+        raise InvalidArgument(
+            f"providers: expected names, or pairs of a name and its options, got {entry!r}"
+        )
+    return name
 
 
 def _execution_of(options: OnnxOptions) -> str:
@@ -144,9 +154,12 @@ def _execution_of(options: OnnxOptions) -> str:
         {None: None, "native": "native", "python": "python"},
     )
     others = [name for name in provider_names(options.providers) if name != CPU_PROVIDER]
+    for entry in options.providers or ():
+        if not isinstance(entry, str) and entry[0] == CPU_PROVIDER and any(entry[1:]):
+            others.append(f"options for {CPU_PROVIDER}")
     if others and execution == "native":
         raise InvalidArgument(
-            f'execution="native" runs on {CPU_PROVIDER} alone, got providers with '
+            f'execution="native" runs on {CPU_PROVIDER} alone, without options, got providers with '
             f"{', '.join(others)}: leave execution out, and Python runs the session"
         )
     return execution or ("python" if others else "native")
@@ -163,9 +176,10 @@ def _checked_source(source: object) -> str | bytes:
             f"{type(source).__name__}"
         ) from None
     path = os.fsdecode(path)
+    if not Path(path).exists():
+        raise ModelNotFound(errno.ENOENT, "there is no such model file", path)
     if not Path(path).is_file():
-        what = "is not a file" if Path(path).exists() else "does not exist"
-        raise ModelNotFound(f"the model file {path!r} {what}")
+        raise ModelError(f"the model {path!r} is not a file")
     return path
 
 

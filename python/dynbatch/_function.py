@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dynbatch import _core
-from dynbatch._errors import Closed, InvalidArgument, InvalidInput, ModelError
+from dynbatch._errors import Closed, ExecutionError, InvalidArgument, InvalidInput, ModelError
 from dynbatch._tensors import Array, Feeds, Input, Output
 
 # What a row fails with, by row.
@@ -32,27 +32,34 @@ class FunctionRun:
         #: How the function returned its outputs last: "array", "tuple" or "dict".
         self.kind = "array"
 
-    def specs_of_answer(self, inputs: Sequence[Array], rows: int) -> list[_core.TensorSpec]:
-        """Calls the function once to learn its outputs."""
-        answer = self._call(inputs)
-        specs = []
-        for name, value in self._named(answer).items():
-            if isinstance(value, list):
-                failed = [item for item in value if isinstance(item, BaseException)]
-                if failed:
-                    raise ModelError("the function failed for its example") from failed[0]
-            array = np.asarray(value)
-            if array.ndim == 0 or array.shape[0] != rows:
-                raise ModelError(
-                    f"output {name!r} of the function: expected {rows} rows along axis 0, as many "
-                    f"as its inputs had, got the shape {array.shape}"
-                )
-            specs.append(_core.TensorSpec(name, array.dtype, list(array.shape[1:])))
-        return specs
+    def learn(
+        self, inputs: Sequence[Array], rows: int, declared: list[_core.TensorSpec]
+    ) -> list[_core.TensorSpec]:
+        """Calls the function once, to learn its outputs or to hold them against declared ones.
 
-    def expect(self, specs: list[_core.TensorSpec]) -> None:
-        """Tells what each run has to return."""
-        self._specs = specs
+        Returns:
+            What each run has to return.
+        """
+        self._specs = declared
+        try:
+            answer = self._call(inputs)
+        except Exception as error:
+            raise _execution_error(error) from error
+        values = self._named(answer)
+        if declared and len(values) != len(declared):
+            names = ", ".join(spec.name for spec in declared)
+            raise ModelError(
+                f"outputs of the function: expected {len(declared)} ({names}), got {len(values)}"
+            )
+        expected: list[_core.TensorSpec | None] = [*declared] or [None] * len(values)
+        learnt = [
+            _learnt(name, value, rows, spec)
+            for (name, value), spec in zip(values.items(), expected, strict=True)
+        ]
+        for got, spec in zip(learnt, declared, strict=False):
+            _check_fits(got, spec)
+        self._specs = declared or learnt
+        return self._specs
 
     def __call__(
         self, inputs: Sequence[Array], outputs: Sequence[Array | None]
@@ -75,9 +82,14 @@ class FunctionRun:
     def _named(self, answer: Any) -> dict[str, Any]:
         if isinstance(answer, Mapping):
             self.kind = "dict"
-            if not self._specs:
-                return {str(name): value for name, value in answer.items()}
-            return {spec.name: answer[spec.name] for spec in self._specs}
+            got = ", ".join(map(repr, answer)) or "none"
+            if not all(isinstance(name, str) for name in answer):
+                raise ModelError(f"outputs of the function: expected str as keys, got {got}")
+            names = [spec.name for spec in self._specs] or list(answer)
+            for name in names:
+                if name not in answer:
+                    raise ModelError(f"the function returned no output {name!r}: got {got}")
+            return {name: answer[name] for name in names}
         if isinstance(answer, tuple):
             self.kind = "tuple"
             return {f"output_{i}": value for i, value in enumerate(answer)}
@@ -112,15 +124,36 @@ def input_names_of(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def example_arrays(
-    function: Callable[..., Any], feeds: Feeds, inputs: Mapping[str, Input] | None
+    function: Callable[..., Any], feeds: Feeds, declared: Sequence[str]
 ) -> dict[str, Array]:
-    """Feeds as arrays by input name, in the order in which the function takes them."""
+    """Feeds as arrays by input name, in the order in which the function takes them: that of the
+    names that were declared, with one more at most where the function goes by position.
+    """
     if not isinstance(feeds, Mapping):
-        feeds = {(list(inputs or ()) or input_names_of(function, 1))[0]: feeds}
-    unknown = [name for name in inputs or () if name not in feeds]
-    if unknown:
-        raise InvalidInput(f"input {unknown[0]!r} is missing: got {', '.join(feeds)}")
-    return {name: np.asarray(value) for name, value in feeds.items()}
+        feeds = {(declared or input_names_of(function, 1))[0]: feeds}
+    strange = [name for name in feeds if not isinstance(name, str)]
+    if strange:
+        raise InvalidInput(f"feeds: expected input names as keys, got {strange[0]!r}")
+    missing = [name for name in declared if name not in feeds]
+    if missing:
+        raise InvalidInput(f"input {missing[0]!r} is missing: got {', '.join(feeds) or 'none'}")
+    others = [name for name in feeds if name not in declared]
+    if len(others) > 1 and not _takes_keywords(function, list(feeds)):
+        raise InvalidArgument(
+            f"inputs: {', '.join(others)} are no parameters of the function, and feeds have no "
+            "order: give inputs= or example= in the order of the function"
+        )
+    return {name: np.asarray(feeds[name]) for name in (*declared, *others)}
+
+
+def trial_arrays(
+    arrays: Mapping[str, Array], inputs: Sequence[_core.TensorSpec], rows: int
+) -> list[Array]:
+    """Copies of this many rows, repeated where there are fewer: a function may write into them."""
+    return [
+        array.copy() if spec.shared else array[np.arange(rows) % len(array)]
+        for array, spec in zip(arrays.values(), inputs, strict=True)
+    ]
 
 
 def made_up_arrays(inputs: Mapping[str, Input]) -> dict[str, Array]:
@@ -191,9 +224,43 @@ def _check_declared(
         )
 
 
+def _learnt(
+    name: str, value: Any, rows: int, declared: _core.TensorSpec | None
+) -> _core.TensorSpec:
+    """The spec of an output like this one."""
+    value = _listed(value)
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, BaseException):
+            raise _execution_error(item) from item
+    array = np.asarray(value) if declared is None else _array(value, declared, {})
+    if array.ndim == 0 or array.shape[0] != rows:
+        raise ModelError(
+            f"output {name!r} of the function: expected {rows} rows along axis 0, as many as its "
+            f"inputs had, got the shape {array.shape}"
+        )
+    return _core.TensorSpec(name, array.dtype, list(array.shape[1:]))
+
+
+def _check_fits(got: _core.TensorSpec, declared: _core.TensorSpec) -> None:
+    pairs = zip(got.row_shape, declared.row_shape, strict=False)
+    if (
+        got.dtype != declared.dtype
+        or len(got.row_shape) != len(declared.row_shape)
+        or any(wanted not in (-1, size) for size, wanted in pairs)
+    ):
+        raise ModelError(
+            f"output {declared.name!r} of the function: expected {declared.dtype} rows of the "
+            f"shape {declared.row_shape} (-1: any), got {got.dtype} rows of {got.row_shape}"
+        )
+
+
+def _execution_error(error: BaseException) -> ExecutionError:
+    """As runs fail with what the function raises."""
+    return ExecutionError(f"{type(error).__name__}: {error}")
+
+
 def _array(value: Any, spec: _core.TensorSpec, failures: Failures) -> Array:
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        value = value.tolist()
+    value = _listed(value)
     if not isinstance(value, list):
         return np.asarray(value)
     bad = {i: item for i, item in enumerate(value) if isinstance(item, BaseException)}
@@ -205,6 +272,10 @@ def _array(value: Any, spec: _core.TensorSpec, failures: Failures) -> Array:
     nothing = np.zeros(shape, good[0].dtype if good else spec.dtype)
     rows = [nothing if i in bad else np.asarray(item) for i, item in enumerate(value)]
     return np.asarray(rows, dtype=_dtype_of_rows(rows, spec))
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) and value.dtype == object else value
 
 
 def _dtype_of_rows(rows: list[Any], spec: _core.TensorSpec) -> np.dtype[Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from dynbatch import _core
 from dynbatch._errors import InvalidArgument
 from dynbatch._executors import OnnxOptions, Providers, Source, make_executor
-from dynbatch._options import positive
+from dynbatch._options import gears_of, positive
 from dynbatch._stats import GearTable, MemoryPlan
 from dynbatch._tensors import Dimensions, Feeds, Input, Outputs
 
@@ -50,7 +50,7 @@ class GearModel:
             ModelError: The model cannot be loaded.
             InvalidArgument: An option is out of range.
         """
-        sizes = [positive("gears", gear) for gear in gears]
+        sizes = gears_of(gears)
         options = OnnxOptions(
             dimensions,
             inputs,
@@ -63,7 +63,7 @@ class GearModel:
         onnx = make_executor(model, options)
         self._declared_inputs = onnx.inputs
         self._declared_outputs = onnx.outputs
-        self._core = _core.GearModel(onnx.executor, [size for size in sizes if size is not None])
+        self._core = _core.GearModel(onnx.executor, sizes)
 
     def set_dynamic_batch_size(self, batch_size: int) -> None:
         """Chooses the gear of the next `execute`. The largest is chosen at first.

@@ -11,14 +11,12 @@ import functools
 import threading
 import weakref
 from asyncio import AbstractEventLoop
-from collections.abc import Mapping
-
-import numpy as np
 
 from dynbatch import _core
 from dynbatch._core import OnFull
 from dynbatch._errors import Timeout
-from dynbatch._tensors import Feeds, Outputs
+from dynbatch._options import timeout_of
+from dynbatch._tensors import Feeds, Outputs, copied
 
 
 class _Reader:
@@ -49,14 +47,16 @@ class LoopPorts:
 
     async def infer(self, feeds: Feeds, timeout: float | None) -> Outputs:
         """Submits feeds and awaits their answer; waits for space where the queue is full."""
+        timeout = timeout_of(timeout)
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
         future: asyncio.Future[Outputs] = loop.create_future()
         while not self._port_of(loop).submit(self._core, feeds, future):
+            feeds = self._core.arrays(feeds)  # so that asking again copies nothing
             if self._core.exceeds_queue(feeds):
                 # It runs in pieces, each of which waits for room: a thread has to do that.
                 # The thread goes on when the await is given up, so that it has rows of its own.
-                wait = functools.partial(self._core.infer, _copied(feeds), OnFull.wait, timeout)
+                wait = functools.partial(self._core.infer, copied(feeds), OnFull.wait, timeout)
                 return await loop.run_in_executor(None, wait)
             await self._wait_for_space(loop, deadline)
         # The port holds the future, and so this frame, which must not hold the port in turn.
@@ -126,12 +126,6 @@ def _expire(reference: weakref.ref[_core.LoopPort], future: asyncio.Future[Outpu
     port = reference()
     if port is not None:
         port.expire(future)
-
-
-def _copied(feeds: Feeds) -> Feeds:
-    if isinstance(feeds, Mapping):
-        return {name: np.array(value) for name, value in feeds.items()}
-    return np.array(feeds)
 
 
 def _retire(loop: AbstractEventLoop, reference: weakref.ref[_core.LoopPort]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 from dynbatch import _core
@@ -28,6 +28,7 @@ from dynbatch._options import (
 from dynbatch._runtime import Runtime
 from dynbatch._submitter import Submitter
 from dynbatch._tensors import Array, Dimensions, Feeds, Input
+from dynbatch._warn import warn
 
 
 class Model(Submitter):
@@ -92,7 +93,7 @@ class Model(Submitter):
         """The execution providers in use, in the order of their priority."""
         return list(self._providers)
 
-    def _start(self, feeds: Feeds | None) -> Runtime:
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
         raise AssertionError("a model has its runtime from the start")
 
     def _indices(self, names: Sequence[str]) -> list[int]:
@@ -168,7 +169,8 @@ def load(
             `submit` raises. Coroutines always wait.
         execution: "native": C++ threads run ONNX Runtime. "python": an InferenceSession does. None:
             native, unless `model` or `providers` need Python.
-        providers: As InferenceSession takes them; others than the CPU's select Python execution.
+        providers: As InferenceSession takes them; others than the CPU's, and options for it, select
+            Python execution.
         session_config: Session configuration entries for ONNX Runtime.
         batching: "auto": merges requests if rows are independent, up to the size that the measured
             times justify. "always": up to the largest size; an error if rows mix. "off": never.
@@ -226,26 +228,27 @@ def load(
 
     runtime = Runtime.native(make) if native else Runtime.python(make)
     try:
-        warn_if_rows_mix(runtime.core, stacklevel=3)
-    except RowsMixWarning:  # where warnings are errors
+        warn_if_rows_mix(runtime.core)
+        return Model(runtime, onnx, full)
+    except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
         runtime.close(drain=False)
         raise
-    return Model(runtime, onnx, full)
 
 
-def warn_if_rows_mix(core: _core.Batcher, stacklevel: int) -> None:
+def warn_if_rows_mix(core: _core.Batcher, caller: FrameType | None = None) -> None:
     """Tells why requests are not merged, where that may surprise."""
     warning = core.report.warning
     if warning:
-        warnings.warn(RowsMixWarning(warning), stacklevel=stacklevel)
+        warn(RowsMixWarning(warning), caller)
 
 
 def _warn_about_many_threads(workers: int, intra_op_threads: int) -> None:
     cpus = available_cpus()
     if workers * intra_op_threads > cpus:
-        warnings.warn(
-            f"workers={workers} with intra_op_threads={intra_op_threads} are "
-            f"{workers * intra_op_threads} threads for {cpus} CPUs: runs will slow each other down",
-            RuntimeWarning,
-            stacklevel=3,
+        warn(
+            RuntimeWarning(
+                f"workers={workers} with intra_op_threads={intra_op_threads} are "
+                f"{workers * intra_op_threads} threads for {cpus} CPUs: runs will slow each other "
+                "down"
+            )
         )

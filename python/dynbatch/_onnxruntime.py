@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import warnings
 from pathlib import Path
 
 from dynbatch._errors import ModelError
+from dynbatch._warn import warn
 
 # Distributions that install the package `onnxruntime`. Two of them in one environment overwrite
 # each other's files.
@@ -73,7 +73,7 @@ def warn_about_two_builds() -> None:
     """Warns, once a process, where several builds share one folder."""
     explanation = _explanation()
     if explanation:
-        warnings.warn(explanation.lstrip(". "), RuntimeWarning, stacklevel=2)
+        warn(RuntimeWarning(explanation.lstrip(". ")))
 
 
 def _explanation() -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynbatch import _core
 from dynbatch._errors import InvalidArgument
-from dynbatch._tensors import Feeds
+
+if TYPE_CHECKING:
+    from dynbatch._tensors import Feeds
 
 DEFAULT_MAX_BATCH_SIZE = 32
 DEFAULT_QUEUE_BYTES = 64 << 20
@@ -45,7 +47,43 @@ def positive(name: str, value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise InvalidArgument(f"{name}: expected an int of at least 1, got {value!r}")
-    return int(value)
+    number = int(value)
+    if number >= 1 << 63:
+        raise InvalidArgument(f"{name}: expected less than 2**63, got {number}")
+    return number
+
+
+def listed(name: str, value: Any, of: str) -> list[Any]:
+    """The items of a list, or of what is like one; a string or a mapping is not."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidArgument(f"{name}: expected a list of {of}, got {value!r}")
+    return list(value)
+
+
+def mapped(name: str, value: Any, to: str) -> Mapping[Any, Any]:
+    """A mapping; None is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"{name}: expected a mapping to {to}, got {value!r}")
+    return value
+
+
+def gears_of(value: Any) -> list[int]:
+    """At least one batch size."""
+    sizes = [positive("gears", gear) for gear in listed("gears", value, "batch sizes")]
+    if not sizes:
+        raise InvalidArgument("gears: expected at least one batch size, got none")
+    return [size for size in sizes if size is not None]
+
+
+def timeout_of(value: Any) -> float | None:
+    """Seconds, which may be over or endless; or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+        raise InvalidArgument(f"timeout: expected seconds, got {value!r}")
+    return float(value)
 
 
 def on_full_of(value: str | None) -> _core.OnFull | None:
@@ -71,14 +109,14 @@ class Batching:
     def native(self, *, own_workers: bool) -> _core.BatchingOptions:
         """Checks all of them, and gives them to the core."""
         options = _core.BatchingOptions()
-        options.gears = _gears(self.gears)
+        options.gears = [] if self.gears is None else gears_of(self.gears)
         max_batch_size = positive("max_batch_size", self.max_batch_size)
         # The default is no wish: gears, or a batch that the model fixes, decide first.
         if max_batch_size != DEFAULT_MAX_BATCH_SIZE:
             options.max_batch_size = max_batch_size
         options.fill = one_of("fill", self.fill, _FILL)
         options.batching = one_of("batching", self.batching, _BATCHING)
-        options.max_queue_delay = _delay(self.max_queue_delay)
+        options.max_queue_delay = delay(self.max_queue_delay)
         options.workers = positive("workers", self.workers)
         options.own_workers = own_workers
         options.queue_capacity = positive("queue_capacity", self.queue_capacity)
@@ -96,16 +134,8 @@ class Batching:
         return None if isinstance(self.verify, bool) else self.verify
 
 
-def _gears(gears: Sequence[int] | None) -> list[int]:
-    if gears is None:
-        return []
-    sizes = [positive("gears", gear) for gear in gears]
-    if not sizes:
-        raise InvalidArgument("gears: expected at least one batch size, got none")
-    return [size for size in sizes if size is not None]
-
-
-def _delay(seconds: float) -> float:
+def delay(seconds: float) -> float:
+    """The seconds of max_queue_delay, or InvalidArgument."""
     if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise InvalidArgument(f"max_queue_delay: expected seconds, got {seconds!r}")
     if not (math.isfinite(seconds) and 0 <= seconds <= 10):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING
 
 from dynbatch import _core
@@ -40,38 +42,39 @@ class Runtime:
         """
         # Popped when it is called: what it refers to must not live as long as the thread.
         makes = [make]
-        made: list[Runtime | BaseException] = []
-        ready = threading.Event()
+        made: Future[Runtime] = Future()
         first = threading.Thread(
-            target=cls._serve_first, args=(makes, made, ready), name="dynbatch-worker-0"
+            target=cls._serve_first, args=(makes, made), name="dynbatch-worker-0"
         )
-        first.start()
         del make
-        ready.wait()
-        runtime = made.pop()
-        if isinstance(runtime, BaseException):
+        try:
+            first.start()
+            runtime = made.result()
+            runtime._start_workers()
+        except BaseException:  # Ctrl-C, too
+            if made.cancel():
+                raise  # what is still being made is closed by its thread
+            if made.exception() is None:
+                made.result().close(drain=False)
             first.join()
-            raise runtime
-        runtime._workers.append(first)
-        runtime._start_workers()
+            raise
         return runtime
 
     @classmethod
-    def _serve_first(
-        cls,
-        makes: list[Callable[[], _core.Batcher]],
-        made: list[Runtime | BaseException],
-        ready: threading.Event,
-    ) -> None:
+    def _serve_first(cls, makes: list[Callable[[], _core.Batcher]], made: Future[Runtime]) -> None:
         try:
-            core = makes.pop()()
+            runtime = cls(makes.pop()(), execution="python")
         except BaseException as error:  # raised again by the thread that waits
-            made.append(error)
-            ready.set()
+            with contextlib.suppress(InvalidStateError):
+                made.set_exception(error)
             return
-        made.append(cls(core, execution="python"))
-        ready.set()
-        core.work()
+        runtime._workers.append(threading.current_thread())
+        try:
+            made.set_result(runtime)
+        except InvalidStateError:  # nobody waits any more
+            runtime.core.close(False)
+            return
+        runtime.core.work()
 
     @property
     def ports(self) -> LoopPorts:
@@ -106,12 +109,8 @@ class Runtime:
             threading.Thread(target=self.close, args=(False,), name="dynbatch-close").start()
 
     def _start_workers(self) -> None:
-        try:
-            for index in range(1, self.core.stats().workers):
-                worker = threading.Thread(target=self.core.work, name=f"dynbatch-worker-{index}")
-                worker.start()
-                self._workers.append(worker)
-        except RuntimeError:  # the system has no thread to give
-            self.close(drain=False)
-            raise
+        for index in range(1, self.core.stats().workers):
+            worker = threading.Thread(target=self.core.work, name=f"dynbatch-worker-{index}")
+            worker.start()
+            self._workers.append(worker)
         self.core.wait_for_workers()

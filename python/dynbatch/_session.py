@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from dynbatch import _core
-from dynbatch._errors import ModelError
+from dynbatch._errors import InvalidArgument, ModelError
 from dynbatch._executors import (
     CPU_PROVIDER,
     OnnxExecutor,
@@ -26,6 +26,9 @@ _DTYPES = {onnx_type: dtype for dtype, onnx_type in ONNX_TYPES.items()}
 # Bindings that are kept, at about 3 KB each. One is needed for each pair of blocks and batch size
 # that come together.
 _MOST_BINDINGS = 1024
+
+# As in native execution: ONNX Runtime itself would run out of memory.
+_MOST_THREADS = 4096
 
 
 class SessionRun:
@@ -90,6 +93,9 @@ def open_session(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         import onnxruntime
     except ImportError as error:
         raise ModelError(f"onnxruntime cannot be imported: {error}") from error
+    threads = options.intra_op_threads or 1
+    if threads > _MOST_THREADS:
+        raise InvalidArgument(f"intra_op_threads: expected 1 to {_MOST_THREADS}, got {threads}")
     warn_about_two_builds()
     providers = list(options.providers or [CPU_PROVIDER])
     asked = provider_names(providers)
@@ -102,7 +108,6 @@ def open_session(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
 
     def make(overrides: list[tuple[str, int]]) -> Any:
         settings = onnxruntime.SessionOptions()
-        threads = options.intra_op_threads or 1
         settings.intra_op_num_threads = threads
         for key, entry in session_entries(options, threads):
             settings.add_session_config_entry(key, entry)

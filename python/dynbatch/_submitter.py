@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 from dynbatch import _core, _lifetime
-from dynbatch._errors import QueueFull
 from dynbatch._future import Future
+from dynbatch._options import delay, positive
 from dynbatch._runtime import Runtime
 from dynbatch._stats import GearTable, MemoryPlan, Stats
-from dynbatch._tensors import Feeds, Outputs
+from dynbatch._tensors import Feeds, Outputs, copied
+from dynbatch._warn import calling_frame
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,8 +34,10 @@ class Submitter(ABC):
         self._full_to_submit = on_full or _core.OnFull.raise_
 
     @abstractmethod
-    def _start(self, feeds: Feeds | None) -> Runtime:
-        """The runtime, made now if need be: for a request with `feeds`, or without any."""
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
+        """The runtime, made now if need be: for a request with `feeds`, or without any. It warns
+        at `caller`; None: who called the package on this thread.
+        """
 
     def _adopt(self, runtime: Runtime) -> Runtime:
         _lifetime.close_with(self, runtime)
@@ -95,7 +98,10 @@ class Submitter(ABC):
             asyncio.CancelledError: The awaiting task was cancelled.
             Exception: As `infer` raises, except QueueFull.
         """
-        runtime = self._runtime or await self._start_aside(feeds)
+        runtime = self._runtime
+        if runtime is None:
+            feeds = copied(feeds)  # the caller's arrays may change while it gets ready
+            runtime = await self._start_aside(feeds)
         return await runtime.ports.infer(feeds, timeout)
 
     def map(self, feeds: Iterable[Feeds], *, look_ahead: int | None = None) -> Iterator[Outputs]:
@@ -110,22 +116,26 @@ class Submitter(ABC):
         Raises:
             Exception: As `infer` raises, at the place of the request that failed. Requests behind
                 it are cancelled.
+            InvalidArgument: `look_ahead` is out of range.
         """
+        return self._answers(feeds, positive("look_ahead", look_ahead))
+
+    def _answers(self, feeds: Iterable[Feeds], look_ahead: int | None) -> Iterator[Outputs]:
         pending: deque[Future] = deque()
         try:
             for item in feeds:
                 runtime = self._runtime or self._start(item)
                 if look_ahead is None:
                     look_ahead = 2 * runtime.core.gears.cap * runtime.core.stats().workers
-                while len(pending) >= max(1, look_ahead):
+                while len(pending) >= look_ahead:
                     yield pending.popleft().result()
-                try:
-                    ticket = runtime.core.submit(item, _core.OnFull.raise_)
-                except QueueFull:
+                ticket = runtime.core.try_submit(item)
+                if ticket is None:
+                    arrays = runtime.core.arrays(item)
                     # The oldest answer is awaited anyway, and its rows are room by then.
                     if pending:
                         yield pending.popleft().result()
-                    ticket = runtime.core.submit(item, _core.OnFull.wait)
+                    ticket = runtime.core.submit(arrays, _core.OnFull.wait)
                 pending.append(Future(ticket, runtime.callbacks))
             while pending:
                 yield pending.popleft().result()
@@ -145,7 +155,7 @@ class Submitter(ABC):
 
     @max_queue_delay.setter
     def max_queue_delay(self, seconds: float) -> None:
-        (self._runtime or self._start(None)).core.max_queue_delay = seconds
+        (self._runtime or self._start(None)).core.max_queue_delay = delay(seconds)
 
     def stats(self) -> Stats:
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""
@@ -179,11 +189,19 @@ class Submitter(ABC):
         """Whether `close()` was called, or this process is a fork of the one that loaded."""
         return self._closed or (self._runtime is not None and self._runtime.core.closed)
 
+    def __reduce__(self) -> NoReturn:
+        """Refuses copies and pickles: a copy would die with the original."""
+        raise TypeError(
+            f"a {type(self).__name__} owns threads and cannot be copied or pickled: share it "
+            "between threads, and load it again in another process"
+        )
+
     async def _start_aside(self, feeds: Feeds) -> Runtime:
         import asyncio
 
         # Warming up takes long, and would stop the loop.
-        return await asyncio.get_running_loop().run_in_executor(None, self._start, feeds)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._start, feeds, calling_frame())
 
     def __enter__(self) -> Self:
         """Closes at the end of the `with` statement."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import dynbatch
-from crowd import CROWDS, Request
+from crowd import CROWDS, Crowd, Request, from_coroutines, from_futures, from_threads
 from model_cases import CASES, ModelCase, Rows
 from real_models import RealModel, real_models
 from reference import answers_of, assert_close, session, share_in_company
@@ -35,33 +35,43 @@ def requests_of(case: ModelCase | RealModel, path: Path, count: int) -> list[Req
 
 
 def check(
-    source: Any, requests: Sequence[Request], tolerance: float = TOLERANCE, **options: Any
+    source: Any,
+    requests: Sequence[Request],
+    tolerance: float = TOLERANCE,
+    crowds: Sequence[Crowd] = CROWDS,
+    **options: Any,
 ) -> dynbatch.Stats:
     """Serves the requests to each crowd, and leaves the figures of a closed model."""
     # Large rows fill the queue of some models: futures then wait for room instead of failing.
     with dynbatch.load(source, max_batch_size=8, on_full="wait", **options) as model:
         bit_equal = model._runtime.core.report.bit_equal  # type: ignore[union-attr]
-        for crowd in CROWDS:
+        for crowd in crowds:
             crowd(model, requests, 0.0 if bit_equal else tolerance)
     stats = model.stats()
-    assert stats.accepted == stats.succeeded == len(CROWDS) * len(requests)
+    assert stats.accepted == stats.succeeded == len(crowds) * len(requests)
     assert stats.in_flight == 0
     rows = sum(len(next(iter(request.expected.values()))) for request in requests)
-    assert stats.rows == len(CROWDS) * rows
+    assert stats.rows == len(crowds) * rows
     return stats
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_small_models_in_company(case: ModelCase, execution: str, models: dict[str, Path]) -> None:
+    requests = requests_of(case, models[case.name], 48)  # 72 rows: nine full batches
+    options: dict[str, Any] = {
+        "execution": execution,
+        "dimensions": case.dimensions,
+        "batching": "always",
+    }
+    # Threads wait for their answers, and would wait for company at the end of each round.
+    check(models[case.name], requests, crowds=[from_threads], max_queue_delay=0.01, **options)
     stats = check(
         models[case.name],
-        requests_of(case, models[case.name], 60),
-        execution=execution,
-        dimensions=case.dimensions,
-        batching="always",
-        # Those who come while nothing runs wait for company, so that batches form on any machine.
-        max_queue_delay=0.02,
+        requests,
+        crowds=[from_futures, from_coroutines],
+        max_queue_delay=10,
+        **options,
     )
     assert share_in_company(stats.batches_by_size) >= 0.8
 
@@ -103,7 +113,7 @@ def test_real_models_in_company(real: RealCase, execution: str) -> None:
         execution=execution,
         dimensions=real.model.dimensions,
         batching="always",
-        max_queue_delay=0.02,
+        max_queue_delay=0.2,
         verify=real.model.feeds(3),
     )
     assert share_in_company(stats.batches_by_size) >= 0.8

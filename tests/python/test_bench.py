@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.model
 @pytest.mark.parametrize("name", ["mlp_threads", "mlp_coroutines", "mlp_lone", "magika_threads"])
 def test_a_quick_run_finishes(name: str, tmp_path: Path) -> None:
     out = tmp_path / "results.json"

@@ -284,7 +284,7 @@ def test_names_of_the_concurrency_page_are_those_of_the_sources() -> None:
     page = (ROOT / "docs/concurrency.md").read_text(encoding="utf-8")
     sources = "".join(
         path.read_text("utf-8")
-        for folder in ("cpp/src", "cpp/include")
+        for folder in ("cpp/src", "cpp/include", "tests/model")
         for path in (ROOT / folder).rglob("*.?pp")
     )
     words = set(re.findall(r"\w+", sources))

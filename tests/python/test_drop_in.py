@@ -48,6 +48,15 @@ def read_only(feeds: Feeds) -> Feeds:
     return {"x": x}
 
 
+def lists_of(name: str, value: object) -> Callable[[Feeds], Feeds]:
+    """Nested lists of a value for one input."""
+    return lambda feeds: feeds | {name: np.full(feeds[name].shape, value, dtype=object).tolist()}
+
+
+def listed(name: str, value: object, raises: type[Exception] | None = None) -> Case:
+    return Case(f"lists of {value} for {name}", "many_types", lists_of(name, value), raises=raises)
+
+
 TABLE = (
     Case("all outputs by None", "one_gemm", lambda f: f),
     Case("all outputs by []", "one_gemm", lambda f: f, output_names=[]),
@@ -57,6 +66,20 @@ TABLE = (
     Case("output names as a tuple", "one_gemm", lambda f: f, ("y",)),
     Case("nested lists", "one_gemm", lambda f: {"x": f["x"].tolist()}),
     Case("lists of ints for floats", "scalar_rows", lambda f: {"x": [1, 2, 3]}),
+    *(listed(name, value) for name in ("i8", "u8", "i32", "i64") for value in (1, 3.0, True)),
+    *(listed("flag", value) for value in (0, 2, 0.5)),
+    *(listed(name, 1) for name in ("f16", "f32", "f64")),
+    listed("i64", 2**63 - 1),
+    *(listed("i8", value, ValueError) for value in (300, -129, 2**40, 2**63, float("nan"))),
+    *(listed("u8", value, ValueError) for value in (256, -1, 2**63)),
+    *(listed("i32", value, ValueError) for value in (2**31, 2**40, 2**63, 1e300)),
+    *(listed("i64", value, ValueError) for value in (2**63, 2.0**63, 2**64 - 1, 2**64)),
+    Case(
+        "lists of what would be a valid index",
+        "guarded_gather",
+        lambda f: {"ids": [[2**64 - 1] * f["ids"].shape[1]]},
+        raises=ValueError,
+    ),
     Case("lists of ints", "guarded_gather", lambda f: {"ids": f["ids"].tolist()}),
     Case("Fortran order", "one_gemm", transposed),
     Case("strides", "one_gemm", lambda f: {"x": np.repeat(f["x"], 2, axis=1)[:, ::2]}),
@@ -212,6 +235,22 @@ def test_refuses_ort_values_and_names_the_way_out(
     value: Any = onnxruntime.OrtValue.ortvalue_from_numpy(x)
     with pytest.raises(dynbatch.InvalidInput, match=r"'x'.*OrtValue: feed its \.numpy\(\)"):
         loaded("one_gemm", "native").run(None, {"x": value})
+
+
+@pytest.mark.parametrize("values", [[3.5], ["3"], [None], [1, 2.5]])
+def test_lists_lose_nothing_in_an_integer_type(values: list[Any]) -> None:
+    # ONNX Runtime cuts these off, or reads them as it can.
+    with (
+        dynbatch.Batcher(lambda x: x, example=np.zeros(1, np.int64)) as batcher,
+        pytest.raises(dynbatch.InvalidInput, match="'x': expected an array of int64, got"),
+    ):
+        batcher.infer(values)
+
+
+def test_lists_of_large_integers_are_exact() -> None:
+    values = [1, 2**63 + 1, 2**64 - 1]
+    with dynbatch.Batcher(lambda x: x, example=np.zeros(1, np.uint64)) as batcher:
+        assert batcher.infer(values)["output"].tolist() == values
 
 
 def test_takes_the_bare_array_of_a_single_input(

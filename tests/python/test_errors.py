@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -52,14 +55,19 @@ def test_unbound_dimensions_are_named(
 
 
 def test_a_missing_file_is_also_file_not_found() -> None:
-    with pytest.raises(dynbatch.ModelError, match=r"nowhere\.onnx' does not exist") as caught:
+    with pytest.raises(dynbatch.ModelError, match=r"no such model file: 'nowhere\.onnx'") as caught:
         dynbatch.load("nowhere.onnx")
     assert isinstance(caught.value, FileNotFoundError)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "nowhere.onnx")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert str(again) == str(caught.value)
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(dynbatch.ModelError, match="is not a file"):
+    with pytest.raises(dynbatch.ModelError, match="is not a file") as caught:
         dynbatch.load(tmp_path)
+    assert not isinstance(caught.value, FileNotFoundError)
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
@@ -82,6 +90,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"gears": []}, "gears: expected at least one batch size"),
     ({"gears": [1, -2]}, "gears: expected an int of at least 1, got -2"),
     ({"gears": [2, 2]}, "gears"),
+    ({"gears": 5}, "gears: expected a list of batch sizes, got 5"),
+    ({"gears": "12"}, "gears: expected a list of batch sizes, got '12'"),
     ({"fill": "sometimes"}, "fill: expected one of 'auto', True, False, got 'sometimes'"),
     ({"batching": "on"}, "batching: expected one of 'auto', 'always', 'off', got 'on'"),
     ({"hint": "fast"}, "hint: expected one of None, 'latency', 'throughput', got 'fast'"),
@@ -97,18 +107,38 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"execution": "gpu"}, "execution: expected one of None, 'native', 'python', got 'gpu'"),
     ({"row_tolerance": -1}, "row_tolerance: expected a number of at least 0, got -1"),
     ({"session_config": {"a": 1}}, "session_config: expected strings, got 'a': 1"),
+    ({"session_config": [("a", "b")]}, "session_config: expected a mapping to strings, got [("),
     ({"providers": "CPUExecutionProvider"}, "providers: expected a list of names"),
+    ({"providers": 5}, "providers: expected a list of names, got 5"),
+    ({"providers": [5]}, "providers: expected names, or pairs of a name and its options, got 5"),
+    ({"providers": [()]}, "providers: expected names, or pairs of a name and its options, got ()"),
+    ({"dimensions": [("x", 3)]}, "dimensions: expected a mapping to ints, got [("),
     ({"dimensions": {"x": 1.5}}, "dimensions['x']: expected an int, got 1.5"),
+    ({"dimensions": {"x": 10**30}}, "dimensions['x']: expected less than 2**63, got 1000"),
+    ({"dimensions": {("x", 10**30): 1}}, "dimensions: expected a name or (input, axis) as key"),
+    ({"dimensions": {("x", 0): 4}, "gears": [2]}, "the batch is fixed to 4 (by the model, or by"),
+    ({"max_batch_size": 10**30}, "max_batch_size: expected less than 2**63, got 1000"),
+    ({"gears": [10**30]}, "gears: expected less than 2**63, got 1000"),
+    ({"queue_capacity": 10**30}, "queue_capacity: expected less than 2**63, got 1000"),
+    ({"queue_bytes": 10**30}, "queue_bytes: expected less than 2**63, got 1000"),
     ({"dimensions": {("x",): 1}}, "dimensions: expected a name or (input, axis) as key"),
     ({"dimensions": {"height": 3}}, "dimensions names 'height'"),
-    ({"inputs": {"x": True}}, "inputs['x']: expected dynbatch.Input, got bool"),
+    ({"inputs": ["x"]}, "inputs: expected a mapping to dynbatch.Input, got ['x']"),
+    ({"inputs": {0: dynbatch.Input()}}, "inputs: expected names as keys, got 0"),
+    ({"inputs": {"x": True}}, "inputs['x']: expected dynbatch.Input, got True"),
     ({"inputs": {"x": dynbatch.Input(shape=(2,))}}, "inputs['x']: a model declares its own dtype"),
     ({"outputs": ["z"]}, "outputs names 'z', and the model has 'y'"),
     ({"outputs": "y"}, "outputs: expected a list of output names, got 'y'"),
+    ({"outputs": 5}, "outputs: expected a list of output names, got 5"),
+    ({"outputs": [5]}, "outputs: expected a list of output names, got [5]"),
     ({"outputs": []}, "outputs: expected at least one output name"),
     (
         {"execution": "native", "providers": ["CUDAExecutionProvider"]},
         'execution="native" runs on CPUExecutionProvider alone',
+    ),
+    (
+        {"execution": "native", "providers": [("CPUExecutionProvider", {"a": "b"})]},
+        "got providers with options for CPUExecutionProvider",
     ),
 ]
 
@@ -142,6 +172,33 @@ def test_what_a_live_session_has_already_is_refused(models: dict[str, Path]) -> 
         dynbatch.load(live, session_config={"a": "b"})
     with pytest.raises(dynbatch.InvalidArgument, match='execution="native" cannot run a live'):
         dynbatch.load(live, execution="native")
+
+
+def test_options_of_the_provider_select_python_execution(models: dict[str, Path]) -> None:
+    for options, execution in (({}, "native"), ({"arena_extend_strategy": "0"}, "python")):
+        provider = ("CPUExecutionProvider", options)
+        with dynbatch.load(models["one_gemm"], providers=[provider], gears=[1]) as model:
+            assert model.stats().execution == execution
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_far_too_many_threads_are_named(execution: str, models: dict[str, Path]) -> None:
+    with pytest.raises(
+        dynbatch.InvalidArgument, match="intra_op_threads: expected 1 to 4096, got 1000000000"
+    ):
+        dynbatch.GearModel(
+            models["one_gemm"], gears=[1], execution=execution, intra_op_threads=10**9
+        )
+
+
+def test_a_path_need_not_be_utf8(models: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"model\xff.onnx")
+    path.write_bytes(models["one_gemm"].read_bytes())
+    with dynbatch.load(path, gears=[1]) as model:
+        assert model.infer(X)["y"].shape == (2, 64)
+    path.write_bytes(b"this is no protocol buffer")
+    with pytest.raises(dynbatch.ModelError, match=r"model\\xff.onnx"):
+        dynbatch.load(path)
 
 
 def test_something_else_is_no_model() -> None:
@@ -182,6 +239,24 @@ def test_wrong_feeds_are_named_and_harm_nobody(execution: str, models: dict[str,
     assert stats.accepted == stats.succeeded == 1
 
 
+@pytest.mark.parametrize("timeout", ["1", True, [1], 10**400])
+def test_timeouts_are_seconds(timeout: Any, models: dict[str, Path]) -> None:
+    with dynbatch.load(models["one_gemm"], gears=[1]) as model:
+        future = model.submit(X)
+        future.result()
+        for call in (future.result, future.exception, lambda each: model.infer(X, timeout=each)):
+            with pytest.raises(dynbatch.InvalidArgument, match="timeout: expected seconds, got"):
+                call(timeout)
+
+
+def test_a_closed_model_is_called_no_batcher(models: dict[str, Path]) -> None:
+    with dynbatch.load(models["one_gemm"], gears=[1]) as model:
+        pass
+    for call in (model.infer, model.submit):
+        with pytest.raises(dynbatch.Closed, match=r"^closed: no more requests are taken$"):
+            call(X)
+
+
 def test_different_row_counts_are_named(models: dict[str, Path]) -> None:
     feeds = case_named("many_types").feeds(3)
     with (
@@ -192,5 +267,6 @@ def test_different_row_counts_are_named(models: dict[str, Path]) -> None:
 
 
 def test_many_threads_are_a_warning(models: dict[str, Path]) -> None:
-    with pytest.warns(RuntimeWarning, match="workers=64 with intra_op_threads=2"):
+    with pytest.warns(RuntimeWarning, match="workers=64 with intra_op_threads=2") as caught:
         dynbatch.load(models["one_gemm"], workers=64, intra_op_threads=2, max_batch_size=2).close()
+    assert caught[0].filename == __file__

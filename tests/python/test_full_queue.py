@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 import dynbatch
 from gate import Gate, rows
+from inside_call import wait_until_inside_call
 
 
 def fill(batcher: dynbatch.Batcher) -> None:
@@ -112,14 +113,18 @@ def test_a_coroutine_that_gives_up_waiting_harms_nobody(full: dynbatch.Batcher, 
 
 
 def test_ctrl_c_ends_the_wait_for_room(full: dynbatch.Batcher, gate: Gate) -> None:
-    main = threading.get_ident()
+    main = threading.current_thread()
 
-    def wait_and_press() -> None:
-        threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT)).start()
-        full.infer(rows(1))
+    def press() -> None:
+        wait_until_inside_call(main, dynbatch.Batcher.infer)
+        # As a signal that comes a moment before the wait: it interrupts nothing.
+        _thread.interrupt_main()
 
+    finger = threading.Thread(target=press)
+    finger.start()
     with pytest.raises(KeyboardInterrupt):
-        wait_and_press()
+        full.infer(rows(1))
+    finger.join()
     gate.let_go()
     np.testing.assert_array_equal(full.infer(rows(2))["output"], rows(4))
 
@@ -136,11 +141,16 @@ def test_close_ends_the_wait(full: dynbatch.Batcher, gate: Gate) -> None:
     threads = [threading.Thread(target=wait) for _ in range(3)]
     for thread in threads:
         thread.start()
-    gate.let_go()
-    full.close(drain=False)
+    for thread in threads:
+        wait_until_inside_call(thread, dynbatch.Batcher.infer)
+    closer = threading.Thread(target=full.close, args=(False,))
+    closer.start()
     for thread in threads:
         thread.join()
+    assert len(errors) == 3
     assert all(isinstance(e, (dynbatch.Closed, dynbatch.Cancelled)) for e in errors)
+    gate.let_go()
+    closer.join()
 
 
 @pytest.mark.parametrize("on_full", ["wait", "raise"])

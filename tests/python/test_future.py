@@ -156,15 +156,23 @@ def test_close_does_not_wait_for_callbacks(gated: dynbatch.Batcher) -> None:
 
 def test_every_callback_runs_once_across_a_close(models: dict[str, Path]) -> None:
     x = case_named("one_gemm").feeds(1)["x"]
+    before = set(threading.enumerate())
     model = dynbatch.load(models["one_gemm"], batching="always", max_queue_delay=10)
     calls: list[dynbatch.Future] = []
+    called = threading.Semaphore(0)
+
+    def note(future: dynbatch.Future) -> None:
+        calls.append(future)
+        called.release()
+
     futures = [model.submit(x) for _ in range(100)]
     for future in futures:
-        future.add_done_callback(calls.append)
+        future.add_done_callback(note)
+    (thread,) = set(threading.enumerate()) - before
     model.close(drain=False)
-    last = threading.Event()
-    futures[-1].add_done_callback(lambda _: last.set())
-    last.wait()
+    for _ in futures:
+        called.acquire()
+    thread.join()
     assert len(calls) == 100
     assert set(map(id, calls)) == set(map(id, futures))
 
@@ -179,6 +187,25 @@ def test_the_callback_thread_ends_with_its_model(models: dict[str, Path]) -> Non
         assert model.stats().python_threads == 1
         (thread,) = set(threading.enumerate()) - before
     thread.join()
+
+
+def test_a_callback_is_refused_where_its_thread_does_not_start(
+    gated: dynbatch.Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    future = gated.submit(rows(1))
+    called: list[dynbatch.Future] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start"):
+            future.add_done_callback(called.append)
+    assert gated.stats().python_threads == 1  # the worker
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    done.wait()
+    assert called == []
 
 
 def test_a_dropped_future_still_runs_its_callbacks(gated: dynbatch.Batcher, gate: Gate) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import dynbatch
 from gate import Gate, rows
+from inside_call import wait_until_inside_call
 
 
 def held(gated: dynbatch.Batcher, gate: Gate) -> dynbatch.Future:
@@ -160,15 +161,23 @@ def wait_for_a_result(batcher: dynbatch.Batcher) -> object:
     return batcher.submit(rows(1)).result()
 
 
-@pytest.mark.parametrize("call", [blocking_call, wait_for_a_result])
+@pytest.mark.parametrize(
+    ("call", "waits"),
+    [(blocking_call, dynbatch.Batcher.infer), (wait_for_a_result, dynbatch.Future._wait)],
+)
 def test_ctrl_c_ends_a_wait_and_cancels_the_request(
-    call: Callable[[dynbatch.Batcher], object], gated: dynbatch.Batcher, gate: Gate
+    call: Callable[[dynbatch.Batcher], object],
+    waits: Callable[..., object],
+    gated: dynbatch.Batcher,
+    gate: Gate,
 ) -> None:
     main = threading.get_ident()
+    thread = threading.current_thread()
     gate.hold()
 
     def press() -> None:
         gate.wait_until_inside()
+        wait_until_inside_call(thread, waits)
         signal.pthread_kill(main, signal.SIGINT)
 
     finger = threading.Thread(target=press)

@@ -43,6 +43,18 @@ def test_feeds_may_change_once_a_coroutine_has_been_started(
     asyncio.run(serve())
 
 
+def test_feeds_may_change_once_a_first_coroutine_has_been_started() -> None:
+    async def serve() -> None:
+        for feeds in ({"x": rows(1)}, rows(1)):
+            with dynbatch.Batcher(lambda x: 2 * x) as batcher:
+                task = asyncio.create_task(batcher.infer_async(feeds))
+                await asyncio.sleep(0)
+                (feeds["x"] if isinstance(feeds, dict) else feeds)[:] = 100
+                np.testing.assert_array_equal((await task)["output"], rows(2))
+
+    asyncio.run(serve())
+
+
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["one_gemm", "unknown_inner_output", "wide"])

@@ -131,8 +131,9 @@ def test_two_builds_of_onnxruntime_are_explained(
 ) -> None:
     monkeypatch.delenv("DYNBATCH_ORT_LIB", raising=False)
     told = "onnxruntime 1.31.1, onnxruntime-gpu 1.30.0.*uninstall all of them"
-    with pytest.warns(RuntimeWarning, match=told):
+    with pytest.warns(RuntimeWarning, match=told) as caught:
         dynbatch.load(models["one_gemm"], max_batch_size=1).close()
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dynbatch.load(models["one_gemm"], max_batch_size=1).close()

@@ -11,7 +11,7 @@ import pytest
 import dynbatch
 from gate import Array, Gate, rows
 from model_cases import case_named
-from reference import answers_of, session
+from reference import answers_of, assert_close, session
 
 EXECUTIONS = ("native", "python")
 
@@ -66,9 +66,9 @@ def test_eleven_rows_are_cut_at_eight_and_joined(
         answers = model.infer(feeds)
         later = model.submit(feeds).result()
     stats = model.stats()
-    for key, array in expected.items():
-        np.testing.assert_allclose(answers[key], array, rtol=1e-6)
-        np.testing.assert_allclose(later[key], array, rtol=1e-6)
+    # In other batch sizes ONNX Runtime may add in another order.
+    for answer in (answers, later):
+        assert_close(answer, expected, tolerance=1e-5)
     assert stats.rows == 22
     assert stats.batches >= 4
     assert max(n for n, count in enumerate(stats.batches_by_size) if count) == 8
@@ -169,9 +169,8 @@ def test_map_goes_on_where_the_queue_is_full() -> None:
         assert [float(each["output"][0, 0]) for each in answers] == [2.0 * i for i in range(50)]
 
 
-def test_the_cap_is_the_smallest_gear_within_three_percent_of_the_best(
-    models: dict[str, Path],
-) -> None:
+def test_the_cap_follows_from_the_times_that_are_shown(models: dict[str, Path]) -> None:
+    # Whether the rule suits costs of each shape: tests/cpp/runtime/batching_plan_test.cpp.
     with dynbatch.load(models["mlp"]) as model:
         table = model.gears
     assert [gear.batch_size for gear in table.gears] == [1, 2, 4, 8, 16, 32]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import dynbatch
 from crowd import CROWDS, Request
+from gate import Array
 from model_cases import CASES, Rows, case_named
 from real_models import dynamic_minilm
 from reference import answers_of, session
@@ -33,7 +36,7 @@ def test_loads_with_a_warning_and_answers_right(
         for feeds in (case.feeds(1, seed=i) for i in range(30))
     ]
     with pytest.warns(dynbatch.RowsMixWarning, match="row_tolerance") as caught:
-        model = dynbatch.load(models[name], execution=execution, max_batch_size=8)
+        model = dynbatch.load(models[name], execution=execution, max_batch_size=8, on_full="wait")
     assert len(caught) == 1
     assert caught[0].filename == __file__
     with model:
@@ -92,13 +95,13 @@ def test_row_tolerance_accepts_the_difference(models: dict[str, Path]) -> None:
 def test_warnings_as_errors_leave_nothing_behind(models: dict[str, Path]) -> None:
     import threading
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for execution in EXECUTIONS:
             with pytest.raises(dynbatch.RowsMixWarning):
                 dynbatch.load(models["softmax_axis0"], execution=execution)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_example_feeds_are_used_where_made_up_values_fail(models: dict[str, Path]) -> None:
@@ -107,15 +110,56 @@ def test_example_feeds_are_used_where_made_up_values_fail(models: dict[str, Path
         assert model.infer(feeds)["y"].shape == (3, 8)
 
 
-def test_functions_are_checked_too() -> None:
-    def centred(x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> object:
-        return x - x.mean(axis=0)
+EXAMPLE = np.random.default_rng(0).standard_normal((3, 4), dtype=np.float32)
 
-    example = np.random.default_rng(0).standard_normal((3, 4), dtype=np.float32)
+
+def centred(x: Array) -> object:
+    return x - x.mean(axis=0)
+
+
+def test_functions_are_checked_too() -> None:
     with pytest.warns(dynbatch.RowsMixWarning):
-        batcher = dynbatch.Batcher(centred, example=example)
+        batcher = dynbatch.Batcher(centred, example=EXAMPLE)
     with batcher:
-        np.testing.assert_array_equal(batcher.infer(example[:1])["output"], np.zeros((1, 4)))
+        np.testing.assert_array_equal(batcher.infer(EXAMPLE[:1])["output"], np.zeros((1, 4)))
+
+
+def awaited(batcher: dynbatch.Batcher) -> None:
+    async def serve() -> None:
+        await batcher.infer_async(EXAMPLE)
+
+    asyncio.run(serve())
+
+
+def awaited_as_a_task(batcher: dynbatch.Batcher) -> None:
+    async def serve() -> None:
+        await asyncio.create_task(batcher.infer_async(EXAMPLE))
+
+    asyncio.run(serve())
+
+
+@pytest.mark.parametrize(
+    "first_call",
+    [
+        lambda batcher: batcher.infer(EXAMPLE),
+        lambda batcher: batcher.submit(EXAMPLE).result(),
+        lambda batcher: list(batcher.map([EXAMPLE])),
+        awaited,
+        awaited_as_a_task,
+        lambda _: dynbatch.batched(centred)(EXAMPLE),
+        lambda _: dynbatch.batched(example=EXAMPLE)(centred),
+        lambda _: dynbatch.Batcher(centred, example=EXAMPLE),
+    ],
+)
+def test_a_warning_names_the_file_of_the_caller(
+    first_call: Callable[[dynbatch.Batcher], object],
+) -> None:
+    with (
+        dynbatch.Batcher(centred) as batcher,
+        pytest.warns(dynbatch.RowsMixWarning) as caught,
+    ):
+        first_call(batcher)
+    assert [each.filename for each in caught] == [__file__]
 
 
 @pytest.mark.slow
@@ -131,6 +175,7 @@ def test_dynamically_quantised_minilm(execution: str, tmp_path: Path) -> None:
         "execution": execution,
         "dimensions": real.dimensions,
         "verify": real.feeds(3),
+        "on_full": "wait",
     }
     with pytest.warns(dynbatch.RowsMixWarning, match=r"by [0-9.e-]+ of max"):
         model = dynbatch.load(real.path, max_batch_size=8, **options)

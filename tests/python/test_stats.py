@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
+import select
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +37,73 @@ def test_requests_balance(gated: dynbatch.Batcher, gate: Gate) -> None:
     stats = gated.stats()
     assert (stats.accepted, stats.succeeded, stats.cancelled, stats.timed_out) == (3, 1, 1, 1)
     assert (stats.failed, stats.in_flight, stats.refused) == (0, 0, 1)
+
+
+@pytest.fixture
+def full(gate: Gate) -> Iterator[dynbatch.Batcher]:
+    """One request in a run, and not a row of room behind it."""
+    with dynbatch.Batcher(
+        gate, example=rows(1), batching="always", max_batch_size=2, queue_capacity=2
+    ) as batcher:
+        gate.hold()
+        batcher.submit(rows(0))
+        gate.wait_until_inside()
+        with contextlib.suppress(dynbatch.QueueFull):
+            while True:
+                batcher.submit(rows(0))
+        assert batcher.stats().refused == 1
+        yield batcher
+        gate.let_go()
+
+
+def test_who_waits_for_room_is_not_refused(
+    full: dynbatch.Batcher, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll = select.poll
+    waits: list[bool] = []
+
+    def poll_at_last() -> Any:  # made where the main thread begins to wait
+        waits.append(True)
+        gate.let_go()
+        return poll()
+
+    monkeypatch.setattr(select, "poll", poll_at_last)
+    full.infer(rows(1))
+    assert waits
+    assert full.stats().refused == 1
+
+
+def test_who_gives_up_waiting_for_room_is_refused(full: dynbatch.Batcher) -> None:
+    with pytest.raises(dynbatch.Timeout):
+        full.infer(rows(1), timeout=0.01)
+    assert full.stats().refused == 2
+
+
+def test_coroutines_that_wait_for_room_are_counted_once(full: dynbatch.Batcher, gate: Gate) -> None:
+    async def serve() -> None:
+        lists = [rows(i).tolist() for i in range(20)]
+        tasks = [asyncio.create_task(full.infer_async(each)) for each in lists]
+        await asyncio.sleep(0)
+        gate.let_go()
+        for i, task in enumerate(tasks):
+            np.testing.assert_array_equal((await task)["output"], rows(2 * i))
+
+    before = full.stats()
+    asyncio.run(serve())
+    after = full.stats()
+    assert after.accepted == before.accepted + 20
+    assert after.copied_arrays == before.copied_arrays + 20
+    assert after.refused == before.refused
+
+
+def test_what_map_asks_again_is_counted_once() -> None:
+    with dynbatch.Batcher(
+        lambda x: 2 * x, example=rows(1), batching="always", max_batch_size=2, queue_capacity=2
+    ) as batcher:
+        lists = [rows(i).tolist() for i in range(50)]
+        assert len(list(batcher.map(lists, look_ahead=40))) == 50
+        stats = batcher.stats()
+    assert (stats.accepted, stats.copied_arrays, stats.refused) == (50, 50, 0)
 
 
 def test_runs_are_counted_by_size_and_reason(models: dict[str, Path]) -> None:
@@ -106,8 +178,11 @@ def test_the_delay_may_be_changed(gated: dynbatch.Batcher) -> None:
     assert gated.max_queue_delay == 0
     gated.max_queue_delay = 0.25
     assert gated.max_queue_delay == 0.25
-    with pytest.raises(dynbatch.InvalidArgument, match="max_queue_delay"):
-        gated.max_queue_delay = 11
+    wrong: list[Any] = [11, -1, True, "1", float("nan"), None]
+    for seconds in wrong:
+        with pytest.raises(dynbatch.InvalidArgument, match=f"max_queue_delay.*{seconds}"):
+            gated.max_queue_delay = seconds
+    assert gated.max_queue_delay == 0.25
     future = gated.submit(rows(1))
     gated.max_queue_delay = 0
     np.testing.assert_array_equal(future.result()["output"], rows(2))

@@ -58,6 +58,8 @@ struct SubmitOptions {
   OnFull on_full = OnFull::raise;
   /// When the request gives up, from the call on; none: never.
   std::optional<std::chrono::nanoseconds> timeout;
+  /// Whether the caller asks again where it finds the queue full: such a refusal is not counted.
+  bool asks_again = false;
 };
 
 }  // namespace dynbatch

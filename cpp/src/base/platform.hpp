@@ -3,7 +3,7 @@
 //
 // A platform has: atomic<T>; Mutex (lock, unlock); pause(); park(word, expected, deadline), which
 // returns when the word is no longer `expected`, when it is woken, by the deadline, or for no
-// reason; wake(word, count); now().
+// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,12 @@ struct StdPlatform {
   using Mutex = std::mutex;
   using Word = std::atomic<std::uint32_t>;
 
+  /// The calling thread's own T, made at its first call; `Tag` tells those of one type apart.
+  template <class T, class Tag>
+  static T& local() noexcept {
+    thread_local T value{};
+    return value;
+  }
   /// Tells the processor that this thread spins.
   static void pause() noexcept {
 #if defined(__x86_64__)

@@ -18,6 +18,7 @@
 
 #include "base/assertions.hpp"
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 #include "batch/request.hpp"
 #include "batch/request_pool.hpp"
@@ -112,11 +113,11 @@ class RequestLedger {
   };
   static constexpr std::size_t kStripes = 8;
 
-  static Stripe& stripe(std::array<Stripe, kStripes>& stripes) noexcept {
-    static typename P::template atomic<std::uint32_t> threads{0};
-    thread_local const std::uint32_t mine = threads.fetch_add(1, std::memory_order_relaxed);
-    return stripes[mine % kStripes];
-  }
+  /// The number of a thread, counted from 0.
+  struct ThreadNumber {
+    inline static typename P::template atomic<std::uint32_t> threads{0};
+    const std::uint32_t value = threads.fetch_add(1, std::memory_order_relaxed);
+  };
   std::uint64_t sum(Counter Stripe::* member) const noexcept {
     std::uint64_t total = 0;
     for (const Stripe& one : stripes_) total += (one.*member).load(std::memory_order_relaxed);
@@ -154,7 +155,7 @@ Request<P>* RequestLedger<P>::acquire(std::uint32_t rows) noexcept {
 
 template <class P>
 void RequestLedger<P>::accept() noexcept {
-  Stripe& mine = stripe(stripes_);
+  Stripe& mine = stripes_[P::template local<ThreadNumber, RequestLedger>().value % kStripes];
   mine.accepted.fetch_add(1, std::memory_order_relaxed);
   mine.entered.fetch_add(1, std::memory_order_relaxed);
 }
@@ -164,10 +165,19 @@ std::uint32_t RequestLedger<P>::end(Request<P>& request, ErrorCode code, Tally& 
   using R = Request<P>;
   // relaxed: the exchange below checks it.
   std::uint32_t state = request.state.load(std::memory_order_relaxed);
-  // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
-  while ((state & R::kDone) == 0 && !request.state.compare_exchange_weak(
-                                        state, state | R::kDone | static_cast<std::uint32_t>(code),
-                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  while ((state & R::kDone) == 0) {
+    const std::uint32_t ended = state | R::kDone | static_cast<std::uint32_t>(code);
+    if (DYNBATCH_MUTANT(ends_without_exchange)) {
+      request.state.store(ended, std::memory_order_release);  // pairs with nothing: a fault
+      break;
+    }
+    // acq_rel: pairs with Request::is_done: publishes the result; and with notify: sees its port.
+    if (request.state.compare_exchange_weak(
+            state, ended,
+            DYNBATCH_MUTANT(relaxed_end) ? std::memory_order_relaxed : std::memory_order_acq_rel,
+            std::memory_order_relaxed)) {
+      break;
+    }
   }
   if ((state & R::kDone) == 0) {
     ++tally.ended;
@@ -183,6 +193,7 @@ bool RequestLedger<P>::give_up(Request<P>& request, ErrorCode code) noexcept {
   if ((state & Request<P>::kDone) != 0) return false;
   add(tally);
   tell(request, state);
+  if (DYNBATCH_MUTANT(cancel_frees)) release(request);
   return true;
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 
 namespace dynbatch {
@@ -74,7 +75,7 @@ class RequestPool {
     return static_cast<std::uint32_t>(head);
   }
   static std::uint64_t tagged(std::uint64_t old, std::uint32_t index) noexcept {
-    return ((old >> 32) + 1) << 32 | index;
+    return ((old >> 32) + (DYNBATCH_MUTANT(pool_without_tag) ? 0 : 1)) << 32 | index;
   }
   /// The index of a chunk's first object.
   static std::size_t first_of(std::size_t chunk) noexcept {
@@ -93,8 +94,10 @@ class RequestPool {
       if (index_of(head) == kClosed) return false;
       node(last).next.store(index_of(head), std::memory_order_relaxed);  // relaxed: pushed below
       // release: pairs with acquire: publishes the objects and their chain.
-    } while (!head_.compare_exchange_weak(head, tagged(head, first), std::memory_order_release,
-                                          std::memory_order_acquire));
+    } while (!head_.compare_exchange_weak(
+        head, tagged(head, first),
+        DYNBATCH_MUTANT(relaxed_pool) ? std::memory_order_relaxed : std::memory_order_release,
+        std::memory_order_acquire));
     return true;
   }
 

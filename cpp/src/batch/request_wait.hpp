@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 #include "batch/request.hpp"
 
@@ -18,12 +19,13 @@ bool wait_for_end(Request<P>& request, Nanoseconds deadline) noexcept {
   while ((state & R::kDone) == 0) {
     if (deadline != kNever && P::now() >= deadline) return false;
     // relaxed: only announces the sleeper; end() exchanges the same word.
-    if ((state & R::kWaiting) == 0 &&
-        !request.state.compare_exchange_weak(state, state | R::kWaiting, std::memory_order_relaxed,
+    const std::uint32_t asleep = DYNBATCH_MUTANT(waits_unannounced) ? state : state | R::kWaiting;
+    if (state != asleep &&
+        !request.state.compare_exchange_weak(state, asleep, std::memory_order_relaxed,
                                              std::memory_order_relaxed)) {
       continue;
     }
-    P::park(request.state, state | R::kWaiting, deadline);
+    P::park(request.state, asleep, deadline);
     // acquire: pairs with RequestLedger::end, as above.
     state = request.state.load(std::memory_order_acquire);
   }

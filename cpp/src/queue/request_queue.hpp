@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/assertions.hpp"
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 
 namespace dynbatch {
@@ -158,7 +159,7 @@ Claim RequestQueue<P, Part>::claim(std::uint32_t rows) noexcept {
   Block& block = blocks_[index];
   // acquire: pairs with open_block: whoever sees the unsealed word sees the block's fields.
   std::uint64_t word = block.word.load(std::memory_order_acquire);
-  while (!sealed(word) && rows <= rows_ - claimed(word)) {
+  while ((!sealed(word) || DYNBATCH_MUTANT(claims_sealed)) && rows <= rows_ - claimed(word)) {
     // acquire: pairs with open_block, as above: the word may be of a later life by now.
     if (block.word.compare_exchange_weak(word, word + rows * kClaimedOne, std::memory_order_acquire,
                                          std::memory_order_acquire)) {
@@ -174,8 +175,11 @@ auto RequestQueue<P, Part>::publish(const Claim& claim, const Part& part) noexce
   block.parts[claim.row] = part;
   // seq_cst: pairs with unsafe_take: publishes the rows and parts. With the runtime's load of its
   // free permits that follows, it is one half of the store-load pair that loses no wake-up.
-  const std::uint64_t word =
-      block.word.fetch_add(claim.rows * kPublishedOne, std::memory_order_seq_cst) + claim.rows;
+  const std::uint64_t before = block.word.fetch_add(
+      claim.rows * kPublishedOne, DYNBATCH_MUTANT(weak_publish)      ? std::memory_order_release
+                                  : DYNBATCH_MUTANT(relaxed_publish) ? std::memory_order_relaxed
+                                                                     : std::memory_order_seq_cst);
+  const std::uint64_t word = before + claim.rows;
   DYNBATCH_DEBUG_ASSERT(published(word) <= claimed(word));
   BlockState state{.rows = claimed(word), .complete = published(word) == claimed(word)};
   state.sealed = sealed(word);
@@ -327,7 +331,8 @@ std::uint32_t RequestQueue<P, Part>::unsafe_take(Decide&& decide) noexcept {
       // seq_cst: pairs with publish, as above; a later claim fails on the sealed word.
       word = block.word.fetch_or(kSealed, std::memory_order_seq_cst) | kSealed;
     }
-    if (published(word) != claimed(word)) continue;  // its last publisher looks again
+    // The last publisher of an incomplete block looks again.
+    if (published(word) != claimed(word) && !DYNBATCH_MUTANT(takes_incomplete)) continue;
     order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(i));
     block.place = Place::taken;
     return index;

@@ -39,6 +39,11 @@ void check_batch_size(const char* name, std::size_t value) {
   }
 }
 
+std::string fixed_batch(const ModelSpec& spec) {
+  return "the batch is fixed to " + std::to_string(spec.fixed_batch) +
+         " (by the model, or by dimensions that bind it)";
+}
+
 std::vector<std::size_t> powers_of_two_up_to(std::size_t largest) {
   std::vector<std::size_t> gears;
   for (std::size_t gear = 1; gear < largest; gear *= 2) gears.push_back(gear);
@@ -86,18 +91,15 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
   if (spec.fixed_batch > 0) {
     const std::vector<std::size_t> only{spec.fixed_batch};
     if (!options.gears.empty() && options.gears != only) {
-      refuse("gears: the model was exported with a fixed batch of " +
-             std::to_string(spec.fixed_batch) + ", so expected " + list(only) + ", got " +
+      refuse("gears: " + fixed_batch(spec) + ", so expected " + list(only) + ", got " +
              list(options.gears));
     }
     if (options.max_batch_size && *options.max_batch_size != spec.fixed_batch) {
-      refuse("max_batch_size: the model was exported with a fixed batch of " +
-             std::to_string(spec.fixed_batch) + ", got " + std::to_string(*options.max_batch_size));
+      refuse("max_batch_size: " + fixed_batch(spec) + ", got " +
+             std::to_string(*options.max_batch_size));
     }
     if (options.fill == Fill::no) {
-      refuse(
-          "fill: expected true or automatic, since the model was exported with a fixed batch of " +
-          std::to_string(spec.fixed_batch) + "; got false");
+      refuse("fill: expected true or automatic, since " + fixed_batch(spec) + "; got false");
     }
     check_batch_size("fixed batch", spec.fixed_batch);
     plan.gears = only;

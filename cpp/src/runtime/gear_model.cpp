@@ -99,8 +99,8 @@ class GearModel::Implementation {
     const std::size_t fixed = executor->spec().fixed_batch;
     if (fixed > 0 && (gears.size() != 1 || gears.front() != fixed)) {
       throw Error(ErrorCode::invalid_argument,
-                  "gears: the model was exported with a fixed batch of " + std::to_string(fixed) +
-                      ", its only gear");
+                  "gears: the batch is fixed to " + std::to_string(fixed) +
+                      " (by the model, or by dimensions that bind it), the only gear");
     }
     return executor;
   }

@@ -92,7 +92,7 @@ class Runtime {
   RequestLedger<P>& ledger() const noexcept { return *ledger_; }
   /// Whether the calling thread is inside a run of this runtime.
   bool runs_on_this_thread() const noexcept {
-    const Running* at = running_here_;
+    const Running* at = running_here();
     while (at != nullptr && at->runtime != this) at = at->outer;
     return at != nullptr;
   }
@@ -155,6 +155,9 @@ class Runtime {
     const Runtime* runtime = nullptr;
     const Running* outer = nullptr;
   };
+  static const Running*& running_here() noexcept {
+    return P::template local<const Running*, Runtime>();
+  }
   /// What one batch leaves for the statistics.
   struct Record {
     RunRecord run;
@@ -269,8 +272,6 @@ class Runtime {
   bool stopping_ = false;
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest
-
-  inline static thread_local const Running* running_here_ = nullptr;
 };
 
 }  // namespace dynbatch

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "runtime/runtime.hpp"
 
 namespace dynbatch {
@@ -60,7 +61,7 @@ bool Runtime<P>::close(bool drain, Nanoseconds deadline) noexcept {
     // seq_cst, both: pairs with publish and submit; the blocks are scanned after this.
     closing_.store(true, std::memory_order_seq_cst);
     hurry_.store(true, std::memory_order_seq_cst);
-    queue_.unsafe_stop_claims();
+    if (!DYNBATCH_MUTANT(closes_unsealed)) queue_.unsafe_stop_claims();
     unsafe_refuse_space();
   }
   if (!drain && !cancelling_.load(std::memory_order_relaxed)) {
@@ -164,7 +165,7 @@ void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
     // seq_cst: pairs with publish; the blocks are scanned after this.
     delay_.store(delay, std::memory_order_seq_cst);
     unsafe_set_timer(timekeeper_, kNever);  // wakes anew at the earliest due time, if there is one
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(no_scan_after_delay)) unsafe_hand_out(list);
   }
   list.wake();
 }

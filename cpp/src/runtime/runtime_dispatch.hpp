@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.hpp"
 #include "runtime/runtime.hpp"
 
 namespace dynbatch {
@@ -24,7 +25,7 @@ void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
     unsafe_hand_out(list);
     unsafe_note_rest();  // without workers, close() has to look at what was just published
   }
-  list.wake();
+  if (!DYNBATCH_MUTANT(drops_wake_up)) list.wake();
   if (taken) lead(taken, own);
 }
 
@@ -141,14 +142,17 @@ template <class P>
 void Runtime<P>::unsafe_add_permits(std::int32_t change) noexcept {
   // seq_cst: pairs with publish: whoever gives a permit back scans the blocks after this.
   const std::uint32_t free = permits_.load(std::memory_order_relaxed);
-  permits_.store(free + static_cast<std::uint32_t>(change), std::memory_order_seq_cst);
+  permits_.store(free + static_cast<std::uint32_t>(change), DYNBATCH_MUTANT(weak_permits)
+                                                                ? std::memory_order_release
+                                                                : std::memory_order_seq_cst);
 }
 
 template <class P>
 void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
   timekeeper_ = worker;
   // seq_cst: pairs with publish: when the time is put off, the blocks are scanned after this.
-  timer_due_.store(due, std::memory_order_seq_cst);
+  timer_due_.store(
+      due, DYNBATCH_MUTANT(weak_timer) ? std::memory_order_release : std::memory_order_seq_cst);
 }
 
 /// Gives room that has become free to those who wait for it, in the order they came.
@@ -245,7 +249,7 @@ void Runtime<P>::work() noexcept {
     Taken taken;
     if (me.handed) {
       me.handed = false;
-      --on_their_way_;
+      if (!DYNBATCH_MUTANT(stays_on_its_way)) --on_their_way_;
       if (!unsafe_take(taken, true)) {
         --active_workers_;
         unsafe_add_permits(1);
@@ -277,8 +281,13 @@ void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
     list.wake();
     Record record;
     run_batch(taken, false, record);
-    lock.lock();
-    unsafe_finish(taken, record);
+    if (DYNBATCH_MUTANT(finishes_unlocked)) {
+      unsafe_finish(taken, record);
+      lock.lock();
+    } else {
+      lock.lock();
+      unsafe_finish(taken, record);
+    }
     taken = Taken{};
   } while (unsafe_take(taken, true) || (linger(lock) && unsafe_take(taken, true)));
 }
@@ -311,7 +320,12 @@ void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
   // relaxed: written under the lock.
   Nanoseconds due = kNever;
   // Time has passed since the caller looked: a batch may have become due just now.
-  if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_ready(due) > 0) return;
+  if (DYNBATCH_MUTANT(sleeps_without_look)) {
+    lock.unlock();
+    lock.lock();
+  } else if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_ready(due) > 0) {
+    return;
+  }
   me.word.store(0, std::memory_order_relaxed);
   me.parked = true;
   me.next = idle_;

@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "base/mutant.hpp"
 #include "batch/own_outputs.hpp"
 #include "runtime/run_outputs.hpp"
 #include "runtime/runtime.hpp"
@@ -40,7 +41,7 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
       }
       taken = Taken{};
       if (!goes_on || !unsafe_take(taken, false)) unsafe_add_permits(1);
-      unsafe_hand_out(list);
+      if (!DYNBATCH_MUTANT(no_scan_after_permit)) unsafe_hand_out(list);
     }
     list.wake();
   }
@@ -49,6 +50,10 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
 template <class P>
 void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
   const std::span<Part<P>> parts = queue_.parts(taken.block);
+  if (DYNBATCH_MUTANT(recycles_early)) {
+    const Lock lock(mutex_);
+    queue_.unsafe_recycle(taken.block);
+  }
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire)) {
     cancel(parts);
@@ -129,12 +134,12 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
                     .output_slot = outputs.slot};
-  const Running running{.runtime = this, .outer = running_here_};
-  running_here_ = &running;
+  const Running running{.runtime = this, .outer = running_here()};
+  running_here() = &running;
   const Nanoseconds start = P::now();
   Failure failure = executor_.run(batch, collected);
   run.run_time = P::now() - start;
-  running_here_ = running.outer;
+  running_here() = running.outer;
   if (!failure) failure = collected.check();
   outputs.rows = static_cast<std::uint32_t>(rows);
   run.rows = static_cast<std::uint32_t>(rows);
@@ -173,7 +178,7 @@ void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputB
     } else if (lent && !request.is_cut) {
       request.outputs = &outputs;
       request.first_row = row - first;
-      --unused;
+      if (!DYNBATCH_MUTANT(drops_output_hold)) --unused;
     } else {
       store_copy(request, part, row - first, outputs);
     }
@@ -209,9 +214,7 @@ void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept
 
 template <class P>
 void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
-  fail(parts, {.code = ErrorCode::cancelled,
-               .message = "cancelled: the batcher was closed",
-               .cause = nullptr});
+  fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled by close()", .cause = nullptr});
 }
 
 /// One part of the request is over; the last one ends it, and lets go of the queue's hold.
@@ -292,13 +295,13 @@ void Runtime<P>::unsafe_note_waits(const Record& record) noexcept {
 /// The batch is over: its block is free again, and whoever waited for room gets it.
 template <class P>
 void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
-  queue_.unsafe_recycle(taken.block);
+  if (!DYNBATCH_MUTANT(recycles_early)) queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) statistics_.add(record.run);
   unsafe_note_waits(record);
-  unsafe_serve_space();
+  if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
 }
 

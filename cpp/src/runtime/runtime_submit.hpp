@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fork_guard.hpp"
+#include "base/mutant.hpp"
 #include "base/pages.hpp"
 #include "batch/input_check.hpp"
 #include "runtime/runtime.hpp"
@@ -37,7 +38,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   }
   // acquire: pairs with close; a hint, claims decide.
   if (closing_.load(std::memory_order_acquire))
-    return refuse(ErrorCode::closed, "the batcher is closed");
+    return refuse(ErrorCode::closed, "closed: no more requests are taken");
   if (*rows > (setup_.whole_requests ? setup_.block_rows : UINT32_MAX)) {
     refusal = {.code = ErrorCode::invalid_input, .message = too_many_rows(*rows), .cause = nullptr};
     ledger_->refuse();
@@ -53,8 +54,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
     if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
   }
-  thread_local std::uint32_t sample = 0;
-  if (++sample % kSamplePeriod == 0) request->submitted_at = P::now();
+  auto& submitted = P::template local<std::uint32_t, Runtime>();
+  if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
   const Claim claim =
@@ -64,7 +65,7 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
     write(claim, inputs, 0);
     look = publish(claim, *request, 0);
   } else if (!submit_slowly(*request, inputs, options, look, refusal)) {
-    ledger_->refuse();
+    if (!options.asks_again || refusal.code != ErrorCode::queue_full) ledger_->refuse();
     ledger_->release(*request);
     ledger_->release(*request);
     return nullptr;
@@ -117,8 +118,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
   if (request.rows > 1 && !request.own_outputs)
     request.own_outputs = std::make_unique<OwnOutputs<P>>();
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
-  thread_local std::vector<Claim>
-      claims;  // keeps its memory, so that this path allocates once a thread
+  // Keeps its memory, so that this path allocates once a thread.
+  auto& claims = P::template local<std::vector<Claim>, Runtime>();
   claims.reserve(request.rows / queue_.rows_per_block() + 2);
   std::uint32_t done = 0;
   bool accepted = false;
@@ -182,7 +183,7 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     // A draining close lets what it has accepted in part go on.
     if (closing_.load(std::memory_order_relaxed) &&
         (first || cancelling_.load(std::memory_order_relaxed))) {
-      return refuse(ErrorCode::closed, "the batcher is closed");
+      return refuse(ErrorCode::closed, "closed: no more requests are taken");
     }
     if (first && request.rows > 1) {
       request.is_claiming = true;
@@ -203,13 +204,12 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
     waiter.accepted = !first;
     // seq_cst: pairs with publish: rows that wait for company are due now that a caller wants room.
     hurry_.store(true, std::memory_order_seq_cst);
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(waits_without_scan)) unsafe_hand_out(list);
   }
   list.wake();
   if (!wait_for_room(waiter, deadline))
     return refuse(ErrorCode::timeout, "timed out while waiting for room");
-  if (waiter.closed)
-    return refuse(ErrorCode::closed, "the batcher was closed while waiting for room");
+  if (waiter.closed) return refuse(ErrorCode::closed, "closed while the request waited for room");
   claims.push_back(waiter.claim);
   return true;
 }
@@ -266,6 +266,7 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
     if (waiter.word.load(std::memory_order_relaxed) != 0) return true;
     SpaceWaiter* before = nullptr;
     for (SpaceWaiter* at = space_first_; at != &waiter; at = at->next) before = at;
+    if (DYNBATCH_MUTANT(stays_in_line)) return false;
     (before == nullptr ? space_first_ : before->next) = waiter.next;
     if (space_last_ == &waiter) space_last_ = before;
     unsafe_serve_space();

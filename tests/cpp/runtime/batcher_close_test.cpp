@@ -128,22 +128,6 @@ TEST(BatcherClose, RefusesNewRequests) {
   EXPECT_EQ(held.infer(Rows(100, 1.0F)).code(), ErrorCode::closed);
 }
 
-TEST(BatcherClose, RefusesThoseThatWaitForRoom) {
-  Held held({.max_batch_size = 1, .queue_capacity = 1});
-  const Ticket first = held.occupy();
-  const Ticket second = held.submit({1.0F});
-  std::thread caller([&] {
-    const Ticket third = held.infer({2.0F});
-    EXPECT_EQ(third.code(), ErrorCode::closed);
-  });
-  std::thread closer([&] { held.batcher.close(true); });
-  caller.join();  // it is refused while the run is still under way
-  held.gate.open();
-  closer.join();
-  EXPECT_EQ(second.code(), ErrorCode::none);
-  expect_balance(held.batcher);
-}
-
 TEST(BatcherClose, CutRequestThatWaitsForRoomEnds) {
   Held held({.max_batch_size = 1, .queue_capacity = 1});
   const Ticket first = held.occupy();

@@ -173,7 +173,17 @@ TEST(Batcher, FullQueueRaises) {
   EXPECT_EQ(held.batcher.stats().refused, 1U);
 }
 
-TEST(Batcher, FullQueueWaitsForRoom) {
+TEST(Batcher, RefusalOfACallerThatAsksAgainIsNotCounted) {
+  Held held({.max_batch_size = 2, .queue_capacity = 2});
+  std::vector<Ticket> tickets;
+  tickets.push_back(held.occupy());
+  while (tickets.back().accepted()) tickets.push_back(held.submit({1.0F}, {.asks_again = true}));
+  EXPECT_EQ(tickets.back().code(), ErrorCode::queue_full);
+  EXPECT_EQ(held.batcher.stats().refused, 0U);
+}
+
+// Whether each of them waited: runtime_test.cpp.
+TEST(Batcher, MoreCallersThanThereIsRoomForAreAnswered) {
   Held held({.max_batch_size = 1, .queue_capacity = 1});
   const Ticket first = held.occupy();
   const Ticket second = held.submit({100.0F});
@@ -213,26 +223,12 @@ TEST(Batcher, LongestTimeoutIsNoTimeout) {
   EXPECT_TRUE(ticket.wait_for(nanoseconds::max()));
 }
 
-TEST(Batcher, LongestTimeoutWaitsForRoom) {
-  Held held({.max_batch_size = 1, .queue_capacity = 1});
-  const Ticket first = held.occupy();
-  const Ticket second = held.submit({1.0F});
-  std::thread caller([&] {
-    const SubmitOptions options{.on_full = OnFull::wait, .timeout = nanoseconds::max()};
-    EXPECT_EQ(held.infer({2.0F}, options).code(), ErrorCode::none);
-  });
-  held.gate.open();
-  caller.join();
-}
-
 TEST(Batcher, AnswerThatIsThereIsReturnedThoughTheTimeIsOver) {
   Held held({});
-  const Ticket ticket = held.infer({1.0F}, {.timeout = nanoseconds(-1)});
-  if (ticket.code() == ErrorCode::none) {
-    EXPECT_THAT(answer_of(ticket), ElementsAre(3.0F));
-  } else {
-    EXPECT_EQ(ticket.code(), ErrorCode::timeout);
-  }
+  const Ticket ticket = held.submit({1.0F});
+  ticket.wait();
+  EXPECT_TRUE(ticket.wait_for(nanoseconds(-1)));
+  EXPECT_THAT(answer_of(ticket), ElementsAre(3.0F));
 }
 
 TEST(Batcher, InputsMayBeOverwrittenOnceSubmitHasReturned) {

@@ -123,18 +123,16 @@ TEST(BatchingPlan, RowToleranceIsANumberOfAtLeastZero) {
 
 TEST(BatchingPlan, FixedBatchRefusesOtherGears) {
   EXPECT_THAT(refusal_of({.gears = {1, 4}}, 4),
-              AllOf(HasSubstr("gears"), HasSubstr("fixed batch of 4"), HasSubstr("got [1, 4]")));
+              AllOf(HasSubstr("gears"), HasSubstr("fixed to 4"), HasSubstr("got [1, 4]")));
 }
 
 TEST(BatchingPlan, FixedBatchRefusesAnotherMaxBatchSize) {
-  EXPECT_THAT(
-      refusal_of({.max_batch_size = 8}, 4),
-      AllOf(HasSubstr("max_batch_size"), HasSubstr("fixed batch of 4"), HasSubstr("got 8")));
+  EXPECT_THAT(refusal_of({.max_batch_size = 8}, 4),
+              AllOf(HasSubstr("max_batch_size"), HasSubstr("fixed to 4"), HasSubstr("got 8")));
 }
 
 TEST(BatchingPlan, FixedBatchCannotGoUnfilled) {
-  EXPECT_THAT(refusal_of({.fill = Fill::no}, 4),
-              AllOf(HasSubstr("fill"), HasSubstr("fixed batch of 4")));
+  EXPECT_THAT(refusal_of({.fill = Fill::no}, 4), AllOf(HasSubstr("fill"), HasSubstr("fixed to 4")));
 }
 
 GearTable table_of(std::initializer_list<std::pair<std::size_t, double>> times,

@@ -89,7 +89,7 @@ TEST(GearModel, GearsAreChecked) {
               HasSubstr("twice"));
   EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({0}); }), HasSubstr("got 0"));
   EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { make_model({2}, {.fixed_batch = 4}); }),
-              HasSubstr("fixed batch of 4"));
+              HasSubstr("fixed to 4"));
 }
 
 TEST(GearModel, NeedsAnExecutor) {

@@ -1,0 +1,88 @@
+// Requests that end from two sides: cancel and expiry against completion, tickets that are dropped, and
+// requests that are used again.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "model/exploration.hpp"
+#include "model/model_runtime.hpp"
+
+namespace dynbatch {
+namespace {
+
+using dynbatch::testing::explore;
+using dynbatch::testing::make_runtime;
+using dynbatch::testing::ModelRuntime;
+using dynbatch::testing::Schedule;
+
+using Sent = ModelRuntime::Sent;
+
+TEST(EndingModel, CancelAndCompletionEndARequestOnce) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup());
+    runtime->allow(ErrorCode::cancelled);
+    schedule.thread("submitter", [runtime] {
+      Sent& sent = runtime->submit({1.0F});
+      runtime->cancel(sent);
+      runtime->drop(sent);
+    });
+    schedule.thread("neighbour", [runtime] { runtime->submit({2.0F}); });
+  });
+}
+
+TEST(EndingModel, WhoeverWaitsIsToldOfACancel) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup());
+    runtime->allow(ErrorCode::cancelled);
+    const auto shared = std::make_shared<Sent*>(nullptr);
+    schedule.thread("caller", [runtime, shared] {
+      *shared = &runtime->submit({1.0F});
+      wait_for_end(*(*shared)->request, kNever);
+    });
+    schedule.thread("canceller", [runtime, shared] {
+      if (*shared != nullptr && (*shared)->accepted()) runtime->cancel(**shared);
+    });
+  });
+}
+
+TEST(EndingModel, ACallerWhoseTimeIsUpGoes) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup());
+    runtime->allow(ErrorCode::timeout);
+    schedule.thread("caller", [runtime] {
+      Sent& sent = runtime->submit({1.0F});
+      if (!wait_for_end(*sent.request, 1'500)) runtime->expire(sent);
+      runtime->drop(sent);
+    });
+    schedule.thread("neighbour", [runtime] { runtime->infer({2.0F}); });
+  });
+}
+
+TEST(EndingModel, ARequestThatIsUsedAgainIsANewOne) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup(1, 3, 1));
+    runtime->allow(ErrorCode::cancelled);
+    schedule.thread("submitter", [runtime] {
+      Sent& sent = runtime->submit({1.0F});
+      runtime->cancel(sent);
+      runtime->drop(sent);
+      runtime->submit({2.0F});
+    });
+    schedule.thread("other", [runtime] { runtime->infer({3.0F}); });
+  });
+}
+
+TEST(EndingModel, AReaderKeepsItsOutputBlock) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup(1, 3, 1));
+    schedule.thread("reader", [runtime] {
+      Sent& sent = runtime->infer({1.0F});
+      runtime->infer({2.0F});
+      runtime->drop(sent);
+    });
+    schedule.thread("other", [runtime] { runtime->infer({3.0F}); });
+  });
+}
+
+}  // namespace
+}  // namespace dynbatch

@@ -1,0 +1,395 @@
+#include "model/schedule.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace dynbatch::testing {
+namespace {
+
+constexpr std::size_t kStackBytes = std::size_t{256} << 10;
+// A schedule of a sound protocol takes some hundred steps.
+constexpr std::uint64_t kMostSteps = 20'000;
+// Places of the test itself come first, then so many of each thread.
+constexpr std::uint32_t kPlacesOfTest = 4096;
+constexpr std::uint32_t kPlacesOfThread = 1024;
+
+Fiber& main_fiber() {
+  static Fiber fiber;
+  return fiber;
+}
+
+/// Stacks are kept from schedule to schedule.
+Fiber& pooled_fiber(std::size_t index) {
+  static std::vector<std::unique_ptr<Fiber>> pool;
+  while (pool.size() <= index) pool.push_back(std::make_unique<Fiber>(kStackBytes));
+  return *pool[index];
+}
+
+}  // namespace
+
+Schedule* Schedule::current_ = nullptr;
+
+Schedule::Schedule(Choices& choices, Footprints& footprints)
+    : choices_(choices), footprints_(footprints) {
+  current_ = this;
+}
+
+Schedule::~Schedule() {
+  if (failed()) {
+    // Threads stand in the middle of what they did, so what they share is left as it is.
+    new auto(std::move(threads_));
+    new auto(std::move(at_rest_));
+    new auto(std::move(dismiss_));
+    new auto(std::move(at_end_));
+  }
+  threads_.clear();
+  at_rest_ = dismiss_ = at_end_ = Body();
+  current_ = nullptr;
+}
+
+void Schedule::add(std::string name, Body body, bool daemon) {
+  auto thread = std::make_unique<ModelThread>();
+  thread->index = static_cast<unsigned>(threads_.size());
+  thread->name = std::move(name);
+  thread->body = std::move(body);
+  thread->daemon = daemon;
+  pooled_fiber(thread->index).start(&Schedule::enter, thread.get());
+  threads_.push_back(std::move(thread));
+}
+
+void Schedule::enter(void* thread) {
+  auto& me = *static_cast<ModelThread*>(thread);
+  me.body();
+  current_->drain();
+  me.state = State::finished;
+  current_->block();
+}
+
+void Schedule::run() {
+  run_daemons_alone();
+  phase_ = Phase::explored;
+  options_.clear();
+  for (const auto& thread : threads_) {
+    if (thread->state != State::runnable) continue;
+    options_.push_back(
+        {.kind = Option::Kind::run, .thread = static_cast<std::uint8_t>(thread->index)});
+  }
+  run_until_quiet(*threads_[choices_.choose(++step_, options_).thread]);
+  if (failed()) return;
+  const auto is_stuck = [](const auto& thread) {
+    return thread->state != State::finished && !(thread->daemon && thread->state == State::parked);
+  };
+  if (std::any_of(threads_.begin(), threads_.end(), is_stuck)) fail("every thread is blocked");
+  phase_ = Phase::checked;
+  if (!failed() && at_rest_) at_rest_();
+  if (failed()) return;
+  if (dismiss_) {
+    phase_ = Phase::dismissed;
+    add("dismiss", std::move(dismiss_), false);
+    run_until_quiet(*threads_.back());
+    if (failed()) return;
+    for (const auto& thread : threads_) {
+      if (thread->state != State::finished) return fail(thread->name + " does not leave");
+    }
+    phase_ = Phase::checked;
+  }
+  if (at_end_) at_end_();
+}
+
+void Schedule::run_daemons_alone() {
+  phase_ = Phase::settled;
+  for (std::size_t i = 0; i < settled_; ++i) {
+    if (threads_[i]->daemon && !failed()) run_until_quiet(*threads_[i]);
+  }
+}
+
+void Schedule::run_until_quiet(ModelThread& first) {
+  me_ = &first;
+  main_fiber().switch_to(pooled_fiber(first.index));
+  me_ = nullptr;
+}
+
+void Schedule::fail(const std::string& why) {
+  if (failed()) return;
+  failure_ = why + "\n" + describe();
+  if (me_ != nullptr) back_to_main(true);
+}
+
+std::string Schedule::describe() const {
+  static constexpr const char* kStates[] = {"could go on", "is parked", "waits for a lock",
+                                            "ended"};
+  std::string text;
+  for (const auto& thread : threads_) {
+    text += "  thread " + std::to_string(thread->index) + " (" + thread->name + ") " +
+            kStates[static_cast<std::size_t>(thread->state)];
+    if (thread->deadline != kNever) text += " until " + std::to_string(thread->deadline);
+    if (!thread->unseen.empty())
+      text += ", " + std::to_string(thread->unseen.size()) + " stores unseen";
+    text += thread.get() == me_ ? ", at work\n" : "\n";
+  }
+  return text + "  step " + std::to_string(step_) + ", time " + std::to_string(now_) + "\n";
+}
+
+// --- who goes on ---------------------------------------------------------------------------------
+
+void Schedule::go_on_with(ModelThread& thread, bool for_good) {
+  if (&thread == me_) return;
+  Fiber& mine = pooled_fiber(me_->index);
+  me_ = &thread;
+  mine.switch_to(pooled_fiber(thread.index), for_good);
+}
+
+void Schedule::back_to_main(bool for_good) {
+  pooled_fiber(me_->index).switch_to(main_fiber(), for_good);
+}
+
+void Schedule::carry_out(const Option& option) {
+  if (option.kind == Option::Kind::pass_time || option.kind == Option::Kind::pass_time_and_run)
+    pass_time();
+  if (option.kind == Option::Kind::run || option.kind == Option::Kind::pass_time_and_run)
+    go_on_with(*threads_[option.thread], me_->state == State::finished);
+}
+
+void Schedule::add_others(std::uint8_t cost) {
+  const unsigned mine = me_->index;
+  for (unsigned i = 1; i < threads_.size(); ++i) {
+    const unsigned other = (mine + i) % static_cast<unsigned>(threads_.size());
+    if (threads_[other]->state == State::runnable) {
+      options_.push_back(
+          {.kind = Option::Kind::run, .thread = static_cast<std::uint8_t>(other), .cost = cost});
+    }
+  }
+}
+
+void Schedule::add_time(std::uint8_t cost, bool with_me) {
+  const Nanoseconds deadline = next_deadline();
+  if (deadline == kNever) return;
+  if (with_me) options_.push_back({.kind = Option::Kind::pass_time, .cost = cost});
+  for (unsigned i = 0; i < threads_.size(); ++i) {
+    if (threads_[i]->state == State::parked && threads_[i]->deadline == deadline) {
+      options_.push_back({.kind = Option::Kind::pass_time_and_run,
+                          .thread = static_cast<std::uint8_t>(i),
+                          .cost = cost});
+    }
+  }
+}
+
+Nanoseconds Schedule::next_deadline() const noexcept {
+  Nanoseconds next = kNever;
+  if (clock_stands_) return next;
+  for (const auto& thread : threads_) {
+    if (thread->state == State::parked) next = std::min(next, thread->deadline);
+  }
+  return next;
+}
+
+void Schedule::pass_time() noexcept {
+  now_ = std::max(now_, next_deadline());
+  for (const auto& thread : threads_) {
+    if (thread->state != State::parked || thread->deadline > now_) continue;
+    thread->state = State::runnable;
+    thread->deadline = kNever;
+  }
+}
+
+/// The calling thread could go on. Another may, if that could make a difference.
+void Schedule::point(bool matters) {
+  ++step_;
+  if (step_ > kMostSteps) fail("does not come to an end");
+  if (phase_ != Phase::explored || choices_.exhausted() || !(matters || choices_.replaying()))
+    return;
+  options_.assign(1, Option{});
+  add_others(1);
+  add_time(1, true);
+  if (options_.size() > 1) carry_out(choices_.choose(step_, options_));
+}
+
+/// The calling thread cannot go on, or has ended.
+void Schedule::block() {
+  ++step_;
+  options_.clear();
+  if (phase_ != Phase::settled) add_others(0);
+  add_time(options_.empty() ? 0 : 1, false);
+  if (options_.empty()) {
+    back_to_main(me_->state == State::finished);
+    return;
+  }
+  const bool chooses = phase_ == Phase::explored && options_.size() > 1;
+  carry_out(chooses ? choices_.choose(step_, options_) : options_.front());
+}
+
+void Schedule::pause() {
+  if (me_ == nullptr) return;
+  drain();
+  ++step_;
+  if (step_ > kMostSteps) fail("does not come to an end");
+  options_.clear();
+  add_others(0);
+  if (options_.empty()) {
+    now_ += 1'000;
+    return;
+  }
+  const bool chooses = phase_ == Phase::explored && options_.size() > 1;
+  carry_out(chooses ? choices_.choose(step_, options_) : options_.front());
+}
+
+// --- memory --------------------------------------------------------------------------------------
+
+Footprints::PlaceId Schedule::new_place() noexcept {
+  if (me_ == nullptr) return phase_ == Phase::built ? places_++ : Footprints::kNoPlace;
+  return kPlacesOfTest + me_->index * kPlacesOfThread + me_->places++ % kPlacesOfThread;
+}
+
+void Schedule::new_mutex(ModelMutexState& mutex) noexcept {
+  mutex.place = new_place();
+  if (me_ == nullptr && mutexes_ < 64) mutex.bit = std::uint64_t{1} << mutexes_++;
+}
+
+/// Notes an access of the calling thread; whether another thread's may interfere.
+bool Schedule::matters(Footprints::PlaceId place, bool writes) noexcept {
+  if (place == Footprints::kNoPlace || phase_ != Phase::explored) return false;
+  const unsigned mine = me_->index;
+  footprints_.note(place, mine, writes, me_->locks);
+  return footprints_.conflicts(place, mine, writes, me_->locks);
+}
+
+std::uint64_t Schedule::load(const Cell& cell) {
+  if (me_ == nullptr) return cell.bits;
+  point(matters(cell.place, false));
+  for (auto store = me_->unseen.rbegin(); store != me_->unseen.rend(); ++store) {
+    if (store->cell == &cell) return store->bits;
+  }
+  return cell.bits;
+}
+
+void Schedule::store(Cell& cell, std::uint64_t bits, bool seq_cst) {
+  if (me_ == nullptr) {
+    cell.bits = bits;
+    return;
+  }
+  if (seq_cst) drain();
+  const bool shared = matters(cell.place, true);
+  if (me_->unseen.empty()) point(shared);  // otherwise nothing becomes visible now
+  if (!seq_cst && stays_unseen(shared)) {
+    me_->unseen.push_back({.cell = &cell, .bits = bits});
+    return;
+  }
+  drain_others(cell);
+  cell.bits = bits;
+}
+
+std::uint64_t Schedule::begin_update(Cell& cell, bool seq_cst) {
+  if (me_ == nullptr) return cell.bits;
+  if (seq_cst) drain();
+  point(matters(cell.place, true));
+  drain_others(cell);
+  for (auto store = me_->unseen.rbegin(); store != me_->unseen.rend(); ++store) {
+    if (store->cell == &cell) return store->bits;
+  }
+  return cell.bits;
+}
+
+void Schedule::end_update(Cell& cell, std::uint64_t bits, bool seq_cst) {
+  if (me_ != nullptr && !seq_cst && stays_unseen(matters(cell.place, true))) {
+    me_->unseen.push_back({.cell = &cell, .bits = bits});
+    return;
+  }
+  cell.bits = bits;
+}
+
+/// Whether a store is to go to the store buffer: always, if an older one is there.
+bool Schedule::stays_unseen(bool matters) {
+  ++step_;
+  if (!me_->unseen.empty()) return true;
+  if (phase_ != Phase::explored || choices_.exhausted() || !(matters || choices_.replaying()))
+    return false;
+  options_.assign({Option{}, Option{.kind = Option::Kind::delay, .cost = 1}});
+  return choices_.choose(step_, options_).kind == Option::Kind::delay;
+}
+
+/// Empties the store buffer of the calling thread.
+void Schedule::drain() {
+  if (me_ == nullptr) return;
+  while (!me_->unseen.empty()) {
+    point(true);
+    if (me_->unseen.empty()) return;  // another thread wanted the place
+    const ModelThread::Store store = me_->unseen.front();
+    me_->unseen.erase(me_->unseen.begin());
+    store.cell->bits = store.bits;
+  }
+}
+
+/// Whoever writes a place takes it from the store buffers of others, with all that is older there.
+void Schedule::drain_others(const Cell& cell) noexcept {
+  for (const auto& thread : threads_) {
+    if (thread.get() == me_) continue;
+    auto& unseen = thread->unseen;
+    const auto last = std::find_if(unseen.rbegin(), unseen.rend(),
+                                   [&](const auto& store) { return store.cell == &cell; });
+    if (last == unseen.rend()) continue;
+    const auto end = last.base();
+    for (auto store = unseen.begin(); store != end; ++store) store->cell->bits = store->bits;
+    unseen.erase(unseen.begin(), end);
+  }
+}
+
+// --- locks and parking ---------------------------------------------------------------------------
+
+void Schedule::lock(ModelMutexState& mutex) {
+  if (me_ == nullptr) {
+    if (mutex.owner != nullptr) fail(mutex.owner->name + " ended with a lock held");
+    return;
+  }
+  drain();
+  point(matters(mutex.place, true));
+  while (mutex.owner != nullptr) {
+    me_->state = State::locked_out;
+    me_->waits_for = &mutex;
+    block();
+  }
+  mutex.owner = me_;
+  me_->locks |= mutex.bit;
+}
+
+void Schedule::unlock(ModelMutexState& mutex) {
+  if (me_ == nullptr) return;
+  drain();
+  mutex.owner = nullptr;
+  me_->locks &= ~mutex.bit;
+  for (const auto& thread : threads_) {
+    if (thread->state == State::locked_out && thread->waits_for == &mutex)
+      thread->state = State::runnable;
+  }
+}
+
+void Schedule::park(const Cell& word, std::uint64_t expected, Nanoseconds deadline) {
+  if (me_ == nullptr) return fail("the test itself would park");
+  drain();
+  point(matters(word.place, false));
+  if (word.bits != expected || deadline <= now_) return;
+  me_->state = State::parked;
+  me_->waits_for = &word;
+  me_->deadline = deadline;
+  me_->parked_at = step_;
+  block();
+}
+
+/// No point of its own: being woken is not yet going on.
+void Schedule::wake(const Cell& word, int count) {
+  drain();
+  for (; count > 0; --count) {
+    ModelThread* first = nullptr;
+    for (const auto& thread : threads_) {
+      if (thread->state == State::parked && thread->waits_for == &word &&
+          (first == nullptr || thread->parked_at < first->parked_at)) {
+        first = thread.get();
+      }
+    }
+    if (first == nullptr) return;
+    first->state = State::runnable;
+    first->deadline = kNever;
+  }
+}
+
+}  // namespace dynbatch::testing

@@ -1,0 +1,81 @@
+"""A process that was forked from the one that loaded a model."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dynbatch
+from gate import Gate, rows
+from script import run_script
+
+EXECUTIONS = ("native", "python")
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_a_fork_is_told_to_load_again(execution: str, models: dict[str, Path]) -> None:
+    out = run_script(
+        f"""
+        import os, sys, gc, warnings
+        import numpy as np
+        import dynbatch
+
+        warnings.simplefilter("ignore")
+        x = np.ones((1, 64), dtype=np.float32)
+        model = dynbatch.load(sys.argv[1], execution={execution!r})
+        gears = dynbatch.GearModel(sys.argv[1], gears=[1])
+        expected = model.run(None, {{"x": x}})[0]
+        future = model.submit(x)
+        child = os.fork()
+        if child == 0:
+            refused = []
+            calls = [
+                lambda: model.run(None, {{"x": x}}),
+                lambda: model.submit(x),
+                lambda: gears.execute(x),
+            ]
+            for call in calls:
+                try:
+                    call()
+                except dynbatch.Closed as error:
+                    refused.append("after fork" in str(error))
+            model.close()
+            closed = model.closed
+            del model, gears, future
+            gc.collect()
+            again = dynbatch.load(sys.argv[1])
+            same = (again.run(None, {{"x": x}})[0] == expected).all()
+            again.close()
+            os._exit(0 if refused == [True] * 3 and closed and same else 1)
+        _, status = os.waitpid(child, 0)
+        print(status, (model.run(None, {{"x": x}})[0] == expected).all())
+        model.close()
+        """,
+        models["one_gemm"],
+    )
+    assert out == "0 True\n"
+
+
+def test_a_future_of_the_parent_is_not_waited_for_in_a_fork(
+    gated: dynbatch.Batcher, gate: Gate
+) -> None:
+    gate.hold()
+    future = gated.submit(rows(0))
+    gate.wait_until_inside()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            future.result()
+        except dynbatch.Closed:
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    gate.let_go()
+    np.testing.assert_array_equal(future.result()["output"], rows(0))

@@ -1,0 +1,91 @@
+"""What does not get ready leaves no thread behind."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dynbatch
+from gate import Array, rows
+from script import run_script
+
+
+def test_ctrl_c_while_a_function_gets_ready_does_not_keep_the_process() -> None:
+    out = run_script(
+        """
+        import signal, threading
+        import numpy as np
+        import dynbatch
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        inside = threading.Event()
+        leave = threading.Event()
+
+        def function(x):
+            inside.set()
+            leave.wait()
+            return x
+
+        def press():
+            inside.wait()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        threading.Thread(target=press).start()
+        try:
+            dynbatch.Batcher(function, example=np.ones((1, 2)), workers=2)
+        except KeyboardInterrupt:
+            print("interrupted")
+        leave.set()
+        """
+    )
+    assert out == "interrupted\n"
+
+
+def test_ctrl_c_while_workers_start_ends_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name == "dynbatch-worker-2":
+            raise KeyboardInterrupt
+        start(thread)
+
+    before = set(threading.enumerate())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            dynbatch.Batcher(lambda x: x, example=rows(1), workers=3)
+    assert set(threading.enumerate()) <= before
+
+
+def model(models: dict[str, Path]) -> object:
+    return dynbatch.load(models["softmax_axis0"], execution="python")
+
+
+def function(models: dict[str, Path]) -> object:
+    def centred(x: Array) -> object:
+        return x - x.mean(axis=0)
+
+    return dynbatch.Batcher(centred, example=np.eye(3, dtype=np.float32), workers=2)
+
+
+@pytest.mark.parametrize("make", [model, function])
+def test_whatever_a_warning_raises_ends_the_workers(
+    make: Callable[[dict[str, Path]], object],
+    models: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tell(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", tell)
+        with pytest.raises(KeyboardInterrupt):
+            make(models)
+    assert set(threading.enumerate()) <= before
