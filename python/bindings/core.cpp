@@ -52,11 +52,22 @@ Core::~Core() {
 }
 
 Feeds Core::converted(py::handle feeds) {
-  Feeds views(*signature_, feeds);
-  if (views.copied_arrays() > 0) {
-    copied_arrays_.fetch_add(views.copied_arrays(), std::memory_order_relaxed);
+  try {
+    Feeds views(*signature_, feeds);
+    if (views.copied_arrays() > 0) {
+      copied_arrays_.fetch_add(views.copied_arrays(), std::memory_order_relaxed);
+    }
+    return views;
+  } catch (...) {
+    refused_feeds_.fetch_add(1, std::memory_order_relaxed);
+    throw;
   }
-  return views;
+}
+
+Stats Core::stats() const {
+  Stats stats = batcher_->stats();
+  stats.refused += refused_feeds_.load(std::memory_order_relaxed);
+  return stats;
 }
 
 Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_run) {

@@ -55,6 +55,8 @@ class Core {
   Batcher& batcher() noexcept { return *batcher_; }
   const Batcher& batcher() const noexcept { return *batcher_; }
   const std::shared_ptr<const Signature>& signature() const noexcept { return signature_; }
+  /// The batcher's, and with them the feeds that never came so far.
+  Stats stats() const;
   std::uint64_t copied_arrays() const noexcept {
     return copied_arrays_.load(std::memory_order_relaxed);
   }
@@ -69,6 +71,7 @@ class Core {
   std::shared_ptr<const Signature> signature_;
   std::uint32_t fork_generation_;
   std::atomic<std::uint64_t> copied_arrays_{0};
+  std::atomic<std::uint64_t> refused_feeds_{0};
   std::unique_ptr<Batcher> batcher_;
   std::size_t queue_rows_ = 0;  // that the queue can hold at once
 };

@@ -81,6 +81,7 @@ def test_invalid_feeds_among_eight_are_refused_alone(invalid: str, gate: Gate) -
     stats = batcher.stats()
     assert stats.batches_by_size[7] == 1
     assert (stats.accepted, stats.succeeded, stats.failed_runs, stats.in_flight) == (8, 8, 0, 0)
+    assert stats.refused == 1
 
 
 def test_an_exception_in_a_row_fails_its_request_alone(gate: Gate) -> None:
