@@ -14,6 +14,7 @@
 #include <dynbatch/batcher.hpp>
 #include <dynbatch/executor.hpp>
 #include <dynbatch/options.hpp>
+#include <dynbatch/stats.hpp>
 
 #include "feeds.hpp"
 #include "results.hpp"
