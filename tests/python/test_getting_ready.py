@@ -89,3 +89,31 @@ def test_whatever_a_warning_raises_ends_the_workers(
         with pytest.raises(KeyboardInterrupt):
             make(models)
     assert set(threading.enumerate()) <= before
+
+
+def test_close_while_a_function_gets_ready_refuses_the_first_request() -> None:
+    inside = threading.Event()
+    leave = threading.Event()
+    errors: list[BaseException] = []
+
+    def function(x: Array) -> Array:
+        inside.set()
+        leave.wait()
+        return x
+
+    def first() -> None:
+        try:
+            batcher.infer(rows(1))
+        except dynbatch.Error as error:
+            errors.append(error)
+
+    before = set(threading.enumerate())
+    batcher = dynbatch.Batcher(function)
+    caller = threading.Thread(target=first)
+    caller.start()
+    inside.wait()
+    batcher.close()
+    leave.set()
+    caller.join()
+    assert [type(error) for error in errors] == [dynbatch.Closed]
+    assert set(threading.enumerate()) <= before
