@@ -22,6 +22,8 @@ class BoundTicket {
   BoundTicket(const std::shared_ptr<Core>& core, std::shared_ptr<Ticket> ticket);
 
   /// Raises in a fork, and in a run of the same core, where waiting could never end.
+  void refuse_endless_wait() const;
+  /// Raises in the same places unless the request is done.
   bool wait(std::optional<double> timeout);
   /// The same object at each call.
   py::object result();

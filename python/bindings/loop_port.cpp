@@ -81,6 +81,7 @@ void LoopPort::refuse_if_abandoned() const {
 
 bool LoopPort::submit(Core& core, py::handle feeds, py::object future) {
   refuse_if_abandoned();
+  core.refuse_inside_own_run();  // the loop that awaits the answer would run inside the run
   std::shared_ptr<Ticket> ticket = core.try_submit(feeds);
   if (!ticket) return false;
   auto request = std::make_unique<Request>(Request{std::move(future), ticket, core.signature()});

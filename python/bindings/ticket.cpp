@@ -18,8 +18,7 @@ BoundTicket::BoundTicket(const std::shared_ptr<Core>& core, std::shared_ptr<Tick
       core_(core.get()),
       fork_generation_(python::fork_generation()) {}
 
-bool BoundTicket::wait(std::optional<double> timeout) {
-  if (ticket_->done()) return true;
+void BoundTicket::refuse_endless_wait() const {
   if (python::fork_generation() != fork_generation_) {
     raise(ErrorCode::closed, "the request was made before this process was forked");
   }
@@ -28,6 +27,11 @@ bool BoundTicket::wait(std::optional<double> timeout) {
           "a function that runs a batch waits for a request of its own model: the wait would "
           "never end");
   }
+}
+
+bool BoundTicket::wait(std::optional<double> timeout) {
+  if (ticket_->done()) return true;
+  refuse_endless_wait();
   std::optional<Clock::time_point> deadline;
   if (timeout) deadline = Clock::now() + to_duration("timeout", *timeout);
   return wait_until(*ticket_, deadline);
@@ -61,6 +65,8 @@ void register_ticket(py::module_& module) {
           },
           py::arg("timeout"),
           "Waits without the GIL, for at most timeout seconds; says whether the request is done.")
+      .def("refuse_endless_wait", &BoundTicket::refuse_endless_wait,
+           "Raises where a wait for a request that is not done would never end.")
       .def(
           "cancel", [](BoundTicket& self) { return self.ticket()->cancel(); },
           "True if this call ended the request.")

@@ -137,9 +137,12 @@ class Batcher(Submitter):
         elif inputs and all(each.shape is not None for each in inputs.values()):
             self._start(made_up_arrays(self._inputs))
 
-    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
+    def _refuse_endless_start(self) -> None:
         if self._building == threading.get_ident():
             raise ExecutionError("the function waits for its own batcher: the wait would never end")
+
+    def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
+        self._refuse_endless_start()
         with self._lock:
             if self._runtime is not None:
                 return self._runtime
@@ -161,6 +164,10 @@ class Batcher(Submitter):
             except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
                 runtime.close(drain=False)
                 raise
+
+    async def _start_aside(self, feeds: Feeds) -> Runtime:
+        self._refuse_endless_start()  # here, since another thread gets it ready
+        return await super()._start_aside(feeds)
 
     def _make(self, arrays: dict[str, Array]) -> _core.Batcher:
         self._building = threading.get_ident()

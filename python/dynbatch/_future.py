@@ -115,6 +115,7 @@ class Future:
     def __await__(self) -> Generator[Any, None, Outputs]:
         """Waits on the running event loop. Cancelling the waiting task cancels the request."""
         if not self.done():
+            self._ticket.refuse_endless_wait()
             import asyncio
 
             loop = asyncio.get_running_loop()

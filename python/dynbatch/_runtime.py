@@ -92,6 +92,8 @@ class Runtime:
 
     def close(self, drain: bool) -> None:
         """Refuses new requests, ends the others as asked, and returns when no run goes on."""
+        if self.callbacks.forked:
+            return  # nothing of it is here
         self.core.close(drain)
         self.callbacks.close()
         if self._ports is not None:

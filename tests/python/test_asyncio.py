@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -278,3 +280,93 @@ def test_nothing_is_reported_as_unretrieved(
     asyncio.run(serve())
     gc.collect()
     assert caplog.records == []
+
+
+def wait_until_succeeded(batcher: dynbatch.Batcher, count: int) -> None:
+    """Blocks the loop meanwhile, so that it learns of the answers later."""
+    while batcher.stats().succeeded < count:
+        os.sched_yield()
+
+
+def test_a_task_cancelled_after_its_answer_came(
+    gated: dynbatch.Batcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def serve() -> None:
+        task = asyncio.create_task(gated.infer_async(rows(1)))
+        await asyncio.sleep(0)
+        wait_until_succeeded(gated, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        np.testing.assert_array_equal((await gated.infer_async(rows(2)))["output"], rows(4))
+
+    asyncio.run(serve())
+    stats = gated.stats()
+    assert (stats.succeeded, stats.cancelled) == (2, 0)
+    assert caplog.records == []
+
+
+def test_an_answer_that_is_there_is_returned_though_the_time_is_over(
+    gated: dynbatch.Batcher,
+) -> None:
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+
+        def miss_the_deadline() -> None:
+            wait_until_succeeded(gated, 1)
+            passed = loop.time() + 0.01
+            while loop.time() < passed:
+                os.sched_yield()
+
+        # In the same turn of the loop, before any timer.
+        task = asyncio.create_task(gated.infer_async(rows(1), timeout=0.01))
+        loop.call_soon(miss_the_deadline)
+        np.testing.assert_array_equal((await task)["output"], rows(2))
+
+    asyncio.run(serve())
+    assert gated.stats().timed_out == 0
+
+
+def test_a_loop_closed_while_it_awaits_a_future(gated: dynbatch.Batcher, gate: Gate) -> None:
+    async def wait() -> None:
+        await future
+
+    gate.hold()
+    future = gated.submit(rows(1))
+    gate.wait_until_inside()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(wait())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    told = threading.Event()
+    future.add_done_callback(lambda _: told.set())
+    gate.let_go()
+    told.wait()
+    np.testing.assert_array_equal(future.result()["output"], rows(2))
+
+
+def test_ctrl_c_ends_a_loop_and_cancels_its_request(gated: dynbatch.Batcher, gate: Gate) -> None:
+    main = threading.get_ident()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        await gated.infer_async(rows(1))
+
+    def press() -> None:
+        gate.wait_until_inside()
+        signal.pthread_kill(main, signal.SIGINT)
+        # A signal that comes a moment before the loop's wait does not end that wait.
+        with contextlib.suppress(RuntimeError):  # the loop was closed already
+            loops[0].call_soon_threadsafe(lambda: None)
+
+    gate.hold()
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(serve())
+    finger.join()
+    gate.let_go()
+    np.testing.assert_array_equal(asyncio.run(gated.infer_async(rows(2)))["output"], rows(4))
+    assert gated.stats().cancelled == 1

@@ -178,6 +178,27 @@ def test_dropping_closes(
     assert future.result()["y"].shape == (1, 64)
 
 
+def test_dropping_cancels_what_waits(gate: Gate) -> None:
+    batcher = dynbatch.Batcher(gate, example=rows(1), batching="always")
+    gate.hold()
+    running = batcher.submit(rows(0))
+    gate.wait_until_inside()
+    waiting = batcher.submit(rows(1))
+
+    def let_go_once_cancelled() -> None:
+        with pytest.raises(dynbatch.Cancelled):
+            waiting.result()
+        gate.let_go()
+
+    releaser = threading.Thread(target=let_go_once_cancelled)
+    releaser.start()
+    del batcher
+    gc.collect()
+    releaser.join()
+    assert running.done()
+    assert waiting.cancelled()
+
+
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_nothing_is_copied_that_would_die_with_the_original(
     clone: Callable[[object], object], models: dict[str, Path]
@@ -303,6 +324,38 @@ def test_exit_while_a_daemon_waits() -> None:
         threading.Timer(0.1, release.set).start()
         """
     )
+
+
+def test_exit_runs_the_callbacks_of_what_it_cancels() -> None:
+    out = run_script(
+        """
+        import asyncio, threading
+        import numpy as np
+        import dynbatch
+
+        x = np.ones((1, 2))
+        batcher = dynbatch.Batcher(
+            lambda x: x, example=x, batching="always", max_queue_delay=10
+        )
+        submitted = threading.Event()
+
+        async def serve():
+            task = asyncio.create_task(batcher.infer_async(x))
+            await asyncio.sleep(0)
+            submitted.set()
+            try:
+                await task
+            except dynbatch.Error:
+                pass
+
+        threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
+        submitted.wait()
+        future = batcher.submit(x)
+        future.add_done_callback(lambda future: print("cancelled:", future.cancelled()))
+        print("end of main")
+        """
+    )
+    assert out == "end of main\ncancelled: True\n"
 
 
 def test_ctrl_c_ends_the_wait_for_a_close(gated: dynbatch.Batcher, gate: Gate) -> None:

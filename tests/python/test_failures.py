@@ -136,6 +136,49 @@ def test_functions_are_run_again_only_if_they_may(reruns: bool, gate: Gate) -> N
     assert (batcher.stats().reruns > 0) is reruns
 
 
+def test_a_function_that_fails_only_in_company_answers_each_alone(gate: Gate) -> None:
+    def function(x: Array) -> Array:
+        gate(x)
+        if len(x) > 1 and armed:
+            raise MemoryError
+        return x
+
+    armed: list[bool] = []
+    with dynbatch.Batcher(
+        function, example=rows(1), batching="always", max_batch_size=8, rerun_on_failure=True
+    ) as batcher:
+        armed.append(True)
+        gate.hold()
+        first = batcher.submit(rows(0))
+        gate.wait_until_inside()
+        futures = [batcher.submit(rows(i)) for i in range(8)]
+        gate.let_go()
+        first.result()
+        for i, future in enumerate(futures):
+            np.testing.assert_array_equal(future.result()["output"], rows(i))
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise self
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, UnspeakableError])
+def test_whatever_a_function_raises_ends_one_request_and_no_worker(
+    error: type[BaseException],
+) -> None:
+    def function(x: Array) -> Array:
+        if x[0, 0] == 13:
+            raise error
+        return x
+
+    with dynbatch.Batcher(function, example=rows(1), batching="always") as batcher:
+        with pytest.raises(dynbatch.ExecutionError) as caught:
+            batcher.infer(rows(13))
+        assert isinstance(caught.value.__cause__, error)
+        np.testing.assert_array_equal(batcher.infer(rows(2))["output"], rows(2))
+
+
 def test_the_same_failure_reaches_each_request_as_its_own_exception(
     gated: dynbatch.Batcher,
 ) -> None:

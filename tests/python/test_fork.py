@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import warnings
 from pathlib import Path
 
@@ -79,3 +81,80 @@ def test_a_future_of_the_parent_is_not_waited_for_in_a_fork(
     assert status == 0
     gate.let_go()
     np.testing.assert_array_equal(future.result()["output"], rows(0))
+
+
+def test_every_entry_of_a_fork_is_refused_and_it_ends() -> None:
+    out = run_script(
+        """
+        import asyncio, os, signal, sys, warnings
+        import numpy as np
+        import dynbatch
+
+        async def wait_for(future):
+            return await future
+
+        warnings.simplefilter("ignore")
+        x = np.ones((1, 2))
+        model = dynbatch.Batcher(
+            lambda x: x, example=x, batching="always", max_queue_delay=10
+        )
+        future = model.submit(x)
+        future.add_done_callback(lambda future: None)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # ends a child that hangs
+            refused = 0
+            calls = [
+                lambda: model.infer(x),
+                lambda: list(model.map([x])),
+                lambda: asyncio.run(model.infer_async(x)),
+                lambda: asyncio.run(wait_for(future)),
+                lambda: future.result(),
+                lambda: future.add_done_callback(print),
+                lambda: future.as_concurrent(),
+            ]
+            for call in calls:
+                try:
+                    call()
+                except dynbatch.Closed:
+                    refused += 1
+            sys.exit(len(calls) - refused)
+        _, status = os.waitpid(child, 0)
+        print(status)
+        model.close(drain=False)
+        """
+    )
+    assert out == "0\n"
+
+
+def test_a_lock_that_a_fork_inherits_is_not_waited_for(gated: dynbatch.Batcher) -> None:
+    runtime = gated._runtime
+    assert runtime is not None
+    future = gated.submit(rows(1))
+    future.result()
+    locked = threading.Event()
+    forked = threading.Event()
+
+    def hold() -> None:
+        with runtime.callbacks._lock:
+            locked.set()
+            forked.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # ends a child that waits for the lock
+        gated.close()
+        try:
+            future.add_done_callback(print)
+        except dynbatch.Closed:
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    forked.set()
+    holder.join()
+    assert status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,3 +181,40 @@ def test_on_full_holds_for_every_call(on_full: str, gate: Gate, models: dict[str
         gate.let_go()
         assert first.result()["output"][0, 0] == 2
         assert second.result()["output"][0, 0] == 4
+
+
+def test_coroutines_wait_though_calls_raise(gate: Gate) -> None:
+    async def serve() -> list[float]:
+        gate.hold()
+        tasks = [asyncio.create_task(batcher.infer_async(rows(i))) for i in range(8)]
+        await asyncio.sleep(0)
+        with pytest.raises(dynbatch.QueueFull):
+            batcher.infer(rows(1))
+        gate.let_go()
+        return [float((await task)["output"][0, 0]) for task in tasks]
+
+    with dynbatch.Batcher(
+        gate,
+        example=rows(1),
+        batching="always",
+        max_batch_size=1,
+        queue_capacity=1,
+        on_full="raise",
+    ) as batcher:
+        assert asyncio.run(serve()) == [2.0 * i for i in range(8)]
+
+
+def test_a_loop_closed_while_coroutines_wait_for_room(full: dynbatch.Batcher, gate: Gate) -> None:
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(full.infer_async(rows(i))) for i in range(5)]
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    tasks.clear()
+    del task
+    gc.collect()
+    gate.let_go()
+    np.testing.assert_array_equal(full.infer(rows(3))["output"], rows(6))
+    np.testing.assert_array_equal(asyncio.run(full.infer_async(rows(4)))["output"], rows(8))
+    assert full.stats().cancelled == 0

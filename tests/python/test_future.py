@@ -6,7 +6,9 @@ import concurrent.futures
 import functools
 import gc
 import logging
+import os
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,63 @@ def test_everything_is_allowed_in_a_callback(gated: dynbatch.Batcher) -> None:
     assert gated.closed
 
 
+@pytest.mark.parametrize("drain", [True, False])
+def test_a_callback_closes_its_batcher_in_full_flight(
+    drain: bool, gated: dynbatch.Batcher, gate: Gate
+) -> None:
+    closing = threading.Event()
+
+    def close(_: dynbatch.Future) -> None:
+        closing.set()
+        gated.close(drain)
+        closed.set()
+
+    closed = threading.Event()
+    called = threading.Semaphore(0)
+    gate.hold()
+    running = gated.submit(rows(0))
+    gate.wait_until_inside()
+    waiting = [gated.submit(rows(i)) for i in range(1, 6)]
+    for future in waiting:
+        future.add_done_callback(lambda _: called.release())
+    running.add_done_callback(close)
+    running.cancel()
+    closing.wait()
+    while not gated.closed:
+        os.sched_yield()
+    if not drain:
+        for future in waiting:
+            with pytest.raises(dynbatch.Cancelled):
+                future.result()
+    gate.let_go()
+    closed.wait()
+    for i, future in enumerate(waiting, start=1):
+        called.acquire()
+        if drain:
+            np.testing.assert_array_equal(future.result()["output"], rows(2 * i))
+    assert gated.stats().in_flight == 0
+
+
+def test_a_callback_may_drop_the_last_reference_to_its_batcher() -> None:
+    before = set(threading.enumerate())
+    holder = [dynbatch.Batcher(lambda x: 2 * x, example=rows(1))]
+    dropped = weakref.ref(holder[0])
+    done = threading.Event()
+
+    def drop(_: dynbatch.Future) -> None:
+        holder.clear()
+        gc.collect()
+        done.set()
+
+    future = holder[0].submit(rows(1))
+    future.add_done_callback(drop)
+    done.wait()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert dropped() is None
+    np.testing.assert_array_equal(future.result()["output"], rows(2))
+
+
 def test_callbacks_of_cancelled_and_failed_requests_run(
     gated: dynbatch.Batcher, gate: Gate
 ) -> None:
@@ -121,13 +180,14 @@ def test_callbacks_of_cancelled_and_failed_requests_run(
     gate.let_go()
 
 
+@pytest.mark.parametrize("error", [LookupError, SystemExit, KeyboardInterrupt])
 def test_what_a_callback_raises_is_logged(
-    gated: dynbatch.Batcher, caplog: pytest.LogCaptureFixture
+    error: type[BaseException], gated: dynbatch.Batcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = threading.Event()
 
     def fail(_: dynbatch.Future) -> None:
-        raise LookupError("in a callback")
+        raise error("in a callback")
 
     with caplog.at_level(logging.ERROR, logger="dynbatch"):
         future = gated.submit(rows(1))
@@ -137,7 +197,7 @@ def test_what_a_callback_raises_is_logged(
     (record,) = caplog.records
     assert "exception calling callback for <dynbatch.Future" in record.getMessage()
     assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], LookupError)
+    assert isinstance(record.exc_info[1], error)
 
 
 def test_close_does_not_wait_for_callbacks(gated: dynbatch.Batcher) -> None:

@@ -22,7 +22,13 @@ def test_ctrl_c_while_a_function_gets_ready_does_not_keep_the_process() -> None:
         import numpy as np
         import dynbatch
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        def interrupt(*_):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            handled.set()
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, interrupt)
+        handled = threading.Event()
         inside = threading.Event()
         leave = threading.Event()
 
@@ -33,7 +39,9 @@ def test_ctrl_c_while_a_function_gets_ready_does_not_keep_the_process() -> None:
 
         def press():
             inside.wait()
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            # A signal that comes a moment before a wait does not end it: the finger comes again.
+            while not handled.wait(0.01):
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
         threading.Thread(target=press).start()
         try:
@@ -88,4 +96,32 @@ def test_whatever_a_warning_raises_ends_the_workers(
         monkeypatch.setattr(warnings, "showwarning", tell)
         with pytest.raises(KeyboardInterrupt):
             make(models)
+    assert set(threading.enumerate()) <= before
+
+
+def test_close_while_a_function_gets_ready_refuses_the_first_request() -> None:
+    inside = threading.Event()
+    leave = threading.Event()
+    errors: list[BaseException] = []
+
+    def function(x: Array) -> Array:
+        inside.set()
+        leave.wait()
+        return x
+
+    def first() -> None:
+        try:
+            batcher.infer(rows(1))
+        except dynbatch.Error as error:
+            errors.append(error)
+
+    before = set(threading.enumerate())
+    batcher = dynbatch.Batcher(function)
+    caller = threading.Thread(target=first)
+    caller.start()
+    inside.wait()
+    batcher.close()
+    leave.set()
+    caller.join()
+    assert [type(error) for error in errors] == [dynbatch.Closed]
     assert set(threading.enumerate()) <= before

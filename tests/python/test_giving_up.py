@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pytest
 import dynbatch
 from gate import Gate, rows
 from inside_call import wait_until_inside_call
+from model_cases import case_named
 
 
 def held(gated: dynbatch.Batcher, gate: Gate) -> dynbatch.Future:
@@ -210,3 +213,28 @@ def test_other_signals_do_not_end_a_wait(gated: dynbatch.Batcher, gate: Gate) ->
         sender.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_ctrl_c_in_a_run_of_ones_own_comes_after_the_answer(models: dict[str, Path]) -> None:
+    main = threading.get_ident()
+    x = case_named("one_gemm").feeds(32)["x"]
+    with dynbatch.load(models["one_gemm"], batching="always", workers=1) as model:
+
+        def press() -> None:
+            while model.stats().runs_under_way == 0:
+                os.sched_yield()
+            signal.pthread_kill(main, signal.SIGINT)
+
+        def call_for_ever() -> None:
+            while True:
+                model.infer(x)
+
+        finger = threading.Thread(target=press)
+        finger.start()
+        with pytest.raises(KeyboardInterrupt):
+            call_for_ever()
+        finger.join()
+        stats = model.stats()
+        assert stats.succeeded == stats.accepted  # nothing is given up in the middle of a run
+        assert stats.runs_on_callers == stats.batches
+        assert model.infer(x)["y"].shape == (32, 64)

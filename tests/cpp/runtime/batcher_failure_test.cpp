@@ -20,6 +20,7 @@ using dynbatch::testing::answer_of;
 using dynbatch::testing::CustomExecutor;
 using dynbatch::testing::failed;
 using dynbatch::testing::floats;
+using dynbatch::testing::Gate;
 using dynbatch::testing::make_executor;
 using dynbatch::testing::rows_of;
 using dynbatch::testing::RunFunction;
@@ -80,6 +81,28 @@ class OfEight {
 
 Failure poisonable(const Batch& batch, RunOutputs&) { return fails_on_poison(batch); }
 
+/// Holds the second of the runs that are counted.
+struct SecondRunHeld {
+  Gate gate;
+  std::atomic<int> runs{-1000};
+};
+
+/// The first of eight requests is guilty, and the first run of the search stands at the gate.
+struct SearchedEight : SecondRunHeld, OfEight {
+  SearchedEight()
+      : OfEight([this](const Batch& batch, RunOutputs&) {
+          if (++runs == 2) gate.pass();
+          return fails_on_poison(batch);
+        }) {
+    runs = 0;
+    gate.close();
+    submit({kPoison});
+    for (int i = 1; i < 8; ++i) submit({0.0F});
+    gate.wait_for(1);
+  }
+  ~SearchedEight() { gate.open(); }
+};
+
 TEST(BatcherFailure, SevenOfEightAreAnsweredWhoeverIsGuilty) {
   for (std::size_t guilty = 0; guilty < 8; ++guilty) {
     OfEight eight(poisonable);
@@ -94,6 +117,23 @@ TEST(BatcherFailure, TwoGuiltyOnesFailAlone) {
   OfEight eight(poisonable);
   eight.submit_eight({1, 6});
   EXPECT_THAT(eight.failed_ones(), ElementsAre(1U, 6U));
+}
+
+/// Their half fails six times over, but the other half shows that the executor is well.
+TEST(BatcherFailure, ManyGuiltyOnesOfOneHalfHarmNobodyElse) {
+  OfEight eight(poisonable);
+  eight.submit_eight({0, 1, 2});
+  EXPECT_THAT(eight.failed_ones(), ElementsAre(0U, 1U, 2U));
+}
+
+TEST(BatcherFailure, ExecutorThatFailsOnlyInCompanyAnswersEachAlone) {
+  std::atomic<bool> loaded{false};
+  OfEight eight([&](const Batch& batch, RunOutputs&) {
+    return loaded && batch.rows > 1 ? failed("too much at once") : add_one(batch);
+  });
+  loaded = true;
+  eight.submit_eight({});
+  EXPECT_TRUE(eight.failed_ones().empty());
 }
 
 TEST(BatcherFailure, GuiltyRequestTellsWhy) {
@@ -270,7 +310,7 @@ TEST(BatcherFailure, CauseReachesTheTicket) {
 }
 
 TEST(BatcherFailure, GivenUpRequestThatFailsTellsWhatItsCallerDid) {
-  dynbatch::testing::Gate gate;
+  Gate gate;
   std::atomic<bool> fails{false};
   OfEight eight([&](const Batch& batch, RunOutputs&) {
     gate.pass();
@@ -286,6 +326,39 @@ TEST(BatcherFailure, GivenUpRequestThatFailsTellsWhatItsCallerDid) {
   EXPECT_EQ(eight.tickets[0].code(), ErrorCode::cancelled);
   EXPECT_EQ(eight.tickets[0].failure().code, ErrorCode::cancelled);
   EXPECT_EQ(eight.batcher->stats().failed, 0U);
+}
+
+TEST(BatcherFailure, RequestGivenUpDuringTheSearchIsNotRunAgain) {
+  SearchedEight eight;
+  for (std::size_t i = 4; i < 8; ++i) EXPECT_TRUE(eight.tickets[i].cancel());
+  eight.gate.open();
+  eight.batcher->close(true);
+  EXPECT_EQ(eight.tickets[0].code(), ErrorCode::execution);
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_THAT(answer_of(eight.tickets[i]), ElementsAre(1.0F));
+  EXPECT_EQ(eight.batcher->stats().cancelled, 4U);
+  EXPECT_EQ(eight.batcher->stats().reruns, 5U);  // of 0 to 3, of their halves, and of 0 and 1 alone
+}
+
+TEST(BatcherFailure, CloseWithoutDrainEndsTheSearch) {
+  SearchedEight eight;
+  eight.submit({1.0F});
+  std::thread closer([&] { eight.batcher->close(false); });
+  eight.tickets[8].wait();  // what waits in the queue is cancelled first
+  eight.gate.open();
+  closer.join();
+  for (const Ticket& ticket : eight.tickets) EXPECT_EQ(ticket.code(), ErrorCode::cancelled);
+  EXPECT_EQ(eight.batcher->stats().reruns, 1U);
+  EXPECT_EQ(eight.batcher->stats().in_flight, 0U);
+}
+
+TEST(BatcherFailure, DrainingCloseFinishesTheSearch) {
+  SearchedEight eight;
+  std::thread closer([&] { eight.batcher->close(true); });
+  while (!eight.batcher->closed()) std::this_thread::yield();
+  eight.gate.open();
+  closer.join();
+  EXPECT_EQ(eight.batcher->stats().failed, 1U);
+  EXPECT_EQ(eight.batcher->stats().succeeded, 7U);
 }
 
 }  // namespace

@@ -216,6 +216,32 @@ TEST(Batcher, TimeoutPassesWhileTheRunIsUnderWay) {
   EXPECT_EQ(held.batcher.stats().timed_out, 1U);
 }
 
+/// Its first row was accepted; the others find no room in time.
+TEST(Batcher, TimeoutPassesWhileTheRestOfARequestWaitsForRoom) {
+  Held held({.max_batch_size = 1, .queue_capacity = 1});
+  const Ticket first = held.occupy();
+  const Ticket cut =
+      held.submit(Rows(50, 1.0F), {.on_full = OnFull::wait, .timeout = nanoseconds(1)});
+  EXPECT_TRUE(cut.accepted());
+  EXPECT_FALSE(cut.done());  // a run may still read the row
+  held.gate.open();
+  cut.wait();
+  EXPECT_EQ(cut.code(), ErrorCode::timeout);
+  EXPECT_THAT(cut.failure().message, HasSubstr("waiting for room"));
+  held.batcher.close();
+  EXPECT_EQ(held.batcher.stats().timed_out, 1U);
+  EXPECT_EQ(held.batcher.stats().in_flight, 0U);
+}
+
+TEST(Batcher, CallerThatMustBeBackSoonDoesNotRun) {
+  Held held({});
+  for (const nanoseconds timeout : {nanoseconds(seconds(1000)), nanoseconds(1)}) {
+    held.infer({1.0F}, {.timeout = timeout});
+  }
+  held.batcher.close();
+  EXPECT_EQ(held.batcher.stats().runs_on_callers, 1U);
+}
+
 TEST(Batcher, LongestTimeoutIsNoTimeout) {
   Held held({});
   EXPECT_EQ(held.infer({1.0F}, {.timeout = nanoseconds::max()}).code(), ErrorCode::none);
