@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-asan-python \
-        test-tsan stress soak model mutants bench lint lint-python lint-cpp format package deps models \
+        test-tsan stress fuzz soak model mutants bench lint lint-python lint-cpp format package deps models \
         clean
 
 help: ## Say what there is to make
@@ -134,6 +134,17 @@ mutants: deps models ## Table of the faults that are put in, and how each is fou
 	@for preset in dev tsan; do \
 	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
 	  $(PY) tests/model/mutants.py --tests $(BUILD)/$$preset/tests || exit 1; \
+	done
+
+FUZZ_CXX ?= $(firstword $(foreach suffix,-21 -20 -19 -18 -17 -16,$(shell command -v clang++$(suffix))) clang++)
+FUZZ_SECONDS := 30
+FUZZ_TARGETS = $(patsubst tests/fuzz/%_target.cpp,%,$(wildcard tests/fuzz/*_target.cpp))
+fuzz: deps models ## Look for inputs that break it, with clang; FUZZ_SECONDS=30 for each target
+	@sh third_party/check_fuzzer.sh "$(FUZZ_CXX)"
+	@CXX=$(FUZZ_CXX) cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@for target in $(FUZZ_TARGETS); do \
+	  sh tests/fuzz/run_fuzzer.sh $(BUILD)/fuzz $$target $(FUZZ_SECONDS) || exit 1; \
 	done
 
 bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works
