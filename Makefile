@@ -22,8 +22,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-tsan stress \
-        soak model mutants bench lint lint-python lint-cpp format package deps models clean
+.PHONY: help demo test test-fast test-cpp test-python test-install test-asan test-asan-python \
+        test-tsan stress fuzz soak model mutants bench lint lint-python lint-cpp format package deps models \
+        clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -73,7 +74,7 @@ demo: package models ## Read pages and embed sentences with concurrent callers; 
 
 # --- tests ---------------------------------------------------------------------------------------
 
-test: lint test-cpp test-python test-asan test-tsan ## Everything, once
+test: lint test-cpp test-python test-asan test-asan-python test-tsan ## Everything, once
 
 test-fast: deps models package ## What says most, in under a minute once built
 	@cmake --preset dev >/dev/null
@@ -93,6 +94,19 @@ test-asan test-tsan: test-%: deps models
 	@cmake --preset $* >/dev/null
 	@cmake --build --preset $*
 	@ctest --preset $* -j $(JOBS) -LE slow
+
+# The extension and its library as the asan preset builds them, in a package of their own that comes
+# before the installed one. Python is not instrumented, so the sanitizer's runtime is loaded before it.
+ASAN_SITE := $(BUILD)/asan/site
+test-asan-python: deps models
+	@cmake --preset asan >/dev/null
+	@cmake --build --preset asan --target dynbatch _core
+	@rm -rf $(ASAN_SITE) && mkdir -p $(ASAN_SITE) && cp -r python/dynbatch $(ASAN_SITE)
+	@for component in runtime python; do \
+	  cmake --install $(BUILD)/asan --prefix $(ASAN_SITE)/dynbatch --component $$component >/dev/null || exit 1; \
+	done
+	@CXX=$(CXX) PY=$(PY) sh tests/python/with_asan.sh $(ASAN_SITE) -m pytest -p leak_check \
+	  -m "not slow and not no_asan" tests/python
 
 stress: deps models ## Stress tests thrice, with and without ThreadSanitizer
 	@for preset in release tsan; do \
@@ -120,6 +134,17 @@ mutants: deps models ## Table of the faults that are put in, and how each is fou
 	@for preset in dev tsan; do \
 	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset && \
 	  $(PY) tests/model/mutants.py --tests $(BUILD)/$$preset/tests || exit 1; \
+	done
+
+FUZZ_CXX ?= $(firstword $(foreach suffix,-21 -20 -19 -18 -17 -16,$(shell command -v clang++$(suffix))) clang++)
+FUZZ_SECONDS := 30
+FUZZ_TARGETS = $(patsubst tests/fuzz/%_target.cpp,%,$(wildcard tests/fuzz/*_target.cpp))
+fuzz: deps models ## Look for inputs that break it, with clang; FUZZ_SECONDS=30 for each target
+	@sh third_party/check_fuzzer.sh "$(FUZZ_CXX)"
+	@CXX=$(FUZZ_CXX) cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@for target in $(FUZZ_TARGETS); do \
+	  sh tests/fuzz/run_fuzzer.sh $(BUILD)/fuzz $$target $(FUZZ_SECONDS) || exit 1; \
 	done
 
 bench: deps models package ## All figures of bench/README.md; BENCH=--quick shows only that it works

@@ -9,6 +9,7 @@ target_compile_options(
             -Wno-missing-field-initializers # designated initialisers leave defaults alone
             $<$<BOOL:${DYNBATCH_WERROR}>:-Werror>)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF) # there are none, and clang's scanner is a package of its own
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
@@ -17,7 +18,7 @@ if(DYNBATCH_EXPENSIVE_CHECKS)
   target_compile_definitions(dynbatch_compile_options INTERFACE DYNBATCH_EXPENSIVE_CHECKS)
 endif()
 
-if(DYNBATCH_BUILD_PYTHON)
+if(is_wheel)
   # Paths of the build machine would otherwise make two wheels of one source differ.
   target_compile_options(dynbatch_compile_options
                          INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")

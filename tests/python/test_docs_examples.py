@@ -18,6 +18,9 @@ import pytest
 import dynbatch
 from model_cases import case_named
 
+# Other programs are started here, such as make, which has faults of its own that are reported.
+pytestmark = pytest.mark.no_asan
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -66,7 +66,7 @@ struct OnnxModelMetadata {
 };
 
 /// An input or output as the model declares it: -1 and a symbolic name (or "") where a dimension is
-/// free.
+/// free. There are as many names as dimensions.
 struct OnnxTensorDeclaration {
   std::string name;
   DataType dtype = DataType::float32;

@@ -271,6 +271,17 @@ void check_row_size(const TensorSpec& spec) {
   }
 }
 
+/// Who declares by hand may leave names out; everything here reads one for each dimension.
+void check_declared(const char* what, const Declarations& declarations) {
+  for (const OnnxTensorDeclaration& one : declarations) {
+    if (one.dimension_names.size() == one.shape.size()) continue;
+    refuse(std::string(what) + " " + quoted(one.name) + " is declared with " +
+           std::to_string(one.shape.size()) + " dimensions and " +
+           std::to_string(one.dimension_names.size()) +
+           " dimension names: expected a name for each, \"\" where there is none");
+  }
+}
+
 TensorSpec make_spec(const OnnxTensorDeclaration& declaration, std::span<const std::int64_t> dims,
                      bool shared) {
   if (declaration.shape.size() > Shape::kMaxRank) {
@@ -349,12 +360,15 @@ std::vector<TensorSpec> output_specs(const Declarations& outputs,
            " is a shared input, so it has no rows: re-export the model without this output");
     }
     spec.row_shape = input->row_shape;
+    check_row_size(spec);  // the types need not be the same
   }
   return specs;
 }
 
 OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outputs,
                            const OnnxRuntimeOptions& options) {
+  check_declared("input", inputs);
+  check_declared("output", outputs);
   BoundInputs bound = bind_inputs(inputs, options);
   std::vector<TensorSpec> of_outputs = output_specs(wanted_outputs(outputs, options), bound.specs);
   return {.spec = {.inputs = std::move(bound.specs),

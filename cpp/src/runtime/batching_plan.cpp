@@ -1,6 +1,7 @@
 #include "runtime/batching_plan.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include <dynbatch/error.hpp>
@@ -20,6 +21,9 @@ constexpr std::size_t kMostLendable = 32;
 constexpr std::size_t kLendableBytes = std::size_t{64} << 20;
 constexpr Nanoseconds kLongestLinger = 20'000;
 constexpr std::size_t kMaxWorkers = 1024;
+// Far more than any memory, so that the bytes of several times kMaxBlocks blocks can be counted.
+constexpr std::size_t kMostBlockBytes =
+    std::numeric_limits<std::size_t>::max() / (4 * (kMaxBlocks + kMaxWorkers));
 
 [[noreturn]] void refuse(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
@@ -157,7 +161,15 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
   // Each block may hold another batch key, so shared inputs count once a block.
   const auto bytes_of_block = [&](std::size_t block_rows) {
     std::size_t bytes = BlockLayout(spec.inputs, block_rows).block_bytes;
-    for (const TensorSpec& input : spec.inputs) bytes += input.shared ? input.row_bytes() : 0;
+    for (const TensorSpec& input : spec.inputs) {
+      if (input.shared && bytes <= kMostBlockBytes) bytes += input.row_bytes();
+    }
+    if (bytes > kMostBlockBytes) {
+      throw Error(ErrorCode::model,
+                  "a batch of " + std::to_string(block_rows) + " rows has " +
+                      std::to_string(bytes) +
+                      " bytes, which no memory holds; use a smaller max_batch_size");
+    }
     return std::max<std::size_t>(1, bytes);
   };
   const std::size_t input_block = bytes_of_block(memory);

@@ -33,7 +33,8 @@ void check_delay(std::chrono::nanoseconds delay);
 /// The smallest gear whose time per row is within 3 % of the best one.
 std::size_t measured_cap(const GearTable& table) noexcept;
 
-/// Sizes of the memory for batches of up to `table.cap` rows. Throws as plan_batching does.
+/// Sizes of the memory for batches of up to `table.cap` rows. Throws as plan_batching does, and
+/// Error(model) where a batch has more bytes than can be counted.
 RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
                          const BatchingPlan& plan, const GearTable& table, bool merges);
 

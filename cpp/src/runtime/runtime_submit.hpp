@@ -120,7 +120,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
   const Nanoseconds deadline = options.timeout ? after(P::now(), options.timeout->count()) : kNever;
   // Keeps its memory, so that this path allocates once a thread.
   auto& claims = P::template local<std::vector<Claim>, Runtime>();
-  claims.reserve(request.rows / queue_.rows_per_block() + 2);
+  // No more than there are blocks, however many rows a caller says there are.
+  claims.reserve(std::min(request.rows / queue_.rows_per_block(), setup_.blocks) + 2);
   std::uint32_t done = 0;
   bool accepted = false;
   while (done < request.rows) {

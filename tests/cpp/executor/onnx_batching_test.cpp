@@ -294,5 +294,26 @@ TEST(OnnxBatching, OutputThatIsAnInputHasItsRows) {
               HasSubstr("'x' is a shared input"));
 }
 
+TEST(OnnxBatching, OutputThatIsAnInputOfASmallerTypeFitsMemory) {
+  TensorSpec input;
+  input.name = "x";
+  input.dtype = DataType::uint8;
+  input.row_shape = Shape{std::int64_t{1} << 62};
+  EXPECT_THAT(message_of([&] { output_specs({declare("x", {"batch", "length"})}, {input}); }),
+              HasSubstr("larger than memory"));
+}
+
+TEST(OnnxBatching, RefusesDeclarationsWithoutANameForEachDimension) {
+  OnnxTensorDeclaration nameless = declare("y", {"batch", 3});
+  nameless.dimension_names.clear();
+  const auto message = [](const auto& inputs, const auto& outputs) {
+    return message_of([&] { onnx_batching(inputs, outputs, {}); }, ErrorCode::invalid_argument);
+  };
+  const std::vector<OnnxTensorDeclaration> named = {declare("x", {"batch"})};
+  const std::vector<OnnxTensorDeclaration> unnamed = {nameless};
+  EXPECT_THAT(message(unnamed, named), HasSubstr("input 'y' is declared with 2 dimensions and 0"));
+  EXPECT_THAT(message(named, unnamed), HasSubstr("output 'y' is declared with 2 dimensions and 0"));
+}
+
 }  // namespace
 }  // namespace dynbatch

@@ -253,5 +253,20 @@ TEST(PlanMemory, EachWorkerHasAnOutputBlockBesideThoseThatAreLent) {
   EXPECT_GE(setup.output_blocks, 2 * setup.workers);
 }
 
+/// Eight blocks of 2^61 bytes: their product is 0 in 64 bits.
+TEST(PlanMemory, BatchWithMoreBytesThanCanBeCounted) {
+  ModelSpec spec = small_model();
+  spec.inputs[0].row_shape = Shape{std::int64_t{1} << 54};
+  const BatchingOptions options{.workers = 7, .queue_bytes = 1 << 20};
+  const BatchingPlan plan = plan_batching(spec, options);
+  try {
+    plan_memory(spec, options, plan, {.cap = plan.largest}, true);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::model);
+    EXPECT_THAT(error.what(), HasSubstr("use a smaller max_batch_size"));
+  }
+}
+
 }  // namespace
 }  // namespace dynbatch

@@ -342,6 +342,10 @@ TEST(Runtime, NoticesOfAnExclusiveRuntimeCountBlocks) {
   port.drain(told);
   EXPECT_THAT(told, ElementsAre(&waiters[0]));
   runs_allowed.release();
+  // The port must not go while the other notice is on its way.
+  port.wait();
+  port.drain(told);
+  EXPECT_THAT(told, ElementsAre(&waiters[1]));
 }
 
 TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {
