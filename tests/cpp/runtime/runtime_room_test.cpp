@@ -30,20 +30,20 @@ class RuntimeRoom : public ::testing::Test {
   /// Returns once another thread waits to submit its row; `then` gets what came of it.
   template <class Then>
   void have_caller_wait(const SubmitOptions& options, Then then) {
-    std::promise<void> parked;
-    caller_ = std::thread([&, then] {
-      HookedPlatform::on_park = [&] {
+    caller_ = std::thread([this, options, then] {
+      HookedPlatform::on_park = [this] {
         HookedPlatform::on_park = nullptr;
-        parked.set_value();
+        parked_.set_value();
       };
       then(runtime_.submit({3.0F}, options));
     });
-    parked.get_future().wait();
+    parked_.get_future().wait();
   }
 
   DrivenRuntime<HookedPlatform> runtime_;
   const DrivenRuntime<HookedPlatform>::Handle first_ = runtime_.submit({1.0F});
   const DrivenRuntime<HookedPlatform>::Handle second_ = runtime_.submit({2.0F});
+  std::promise<void> parked_;
   std::thread caller_;
 };
 
