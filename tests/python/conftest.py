@@ -39,3 +39,19 @@ def gated(gate: Gate) -> Iterator[dynbatch.Batcher]:
         gate.batches.clear()
         yield batcher
         gate.let_go()
+
+
+@pytest.fixture
+def full(gate: Gate) -> Iterator[dynbatch.Batcher]:
+    """One request in a run, and not a row of room behind it; one request was refused."""
+    with dynbatch.Batcher(
+        gate, example=EXAMPLE, batching="always", max_batch_size=2, queue_capacity=2
+    ) as batcher:
+        gate.hold()
+        batcher.submit(EXAMPLE)
+        gate.wait_until_inside()
+        with pytest.raises(dynbatch.QueueFull):
+            while True:
+                batcher.submit(EXAMPLE)
+        yield batcher
+        gate.let_go()

@@ -6,7 +6,6 @@ import _thread
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +14,6 @@ import pytest
 import dynbatch
 from gate import Gate, rows
 from inside_call import wait_until_inside_call
-
-
-def fill(batcher: dynbatch.Batcher) -> None:
-    """Submits until there is no room."""
-    while True:
-        batcher.submit(rows(0))
-
-
-@pytest.fixture
-def full(gate: Gate) -> Iterator[dynbatch.Batcher]:
-    """One request in a run, and not a row of room behind it."""
-    with dynbatch.Batcher(
-        gate, example=rows(1), batching="always", max_batch_size=2, queue_capacity=2
-    ) as batcher:
-        gate.hold()
-        batcher.submit(rows(0))
-        gate.wait_until_inside()
-        with pytest.raises(dynbatch.QueueFull):
-            fill(batcher)
-        yield batcher
-        gate.let_go()
 
 
 def test_submit_raises_at_once(full: dynbatch.Batcher) -> None:
@@ -170,7 +148,8 @@ def test_on_full_holds_for_every_call(on_full: str, gate: Gate, models: dict[str
         if on_full == "raise":
             second = batcher.submit(rows(2))
             with pytest.raises(dynbatch.QueueFull):
-                fill(batcher)
+                while True:
+                    batcher.submit(rows(0))
             with pytest.raises(dynbatch.QueueFull):
                 batcher.infer(rows(3))
         else:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import select
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +35,6 @@ def test_requests_balance(gated: dynbatch.Batcher, gate: Gate) -> None:
     stats = gated.stats()
     assert (stats.accepted, stats.succeeded, stats.cancelled, stats.timed_out) == (3, 1, 1, 1)
     assert (stats.failed, stats.in_flight, stats.refused) == (0, 0, 1)
-
-
-@pytest.fixture
-def full(gate: Gate) -> Iterator[dynbatch.Batcher]:
-    """One request in a run, and not a row of room behind it."""
-    with dynbatch.Batcher(
-        gate, example=rows(1), batching="always", max_batch_size=2, queue_capacity=2
-    ) as batcher:
-        gate.hold()
-        batcher.submit(rows(0))
-        gate.wait_until_inside()
-        with contextlib.suppress(dynbatch.QueueFull):
-            while True:
-                batcher.submit(rows(0))
-        assert batcher.stats().refused == 1
-        yield batcher
-        gate.let_go()
 
 
 def test_who_waits_for_room_is_not_refused(
