@@ -5,6 +5,7 @@
 #include "bound_ticket.hpp"
 #include "core.hpp"
 #include "gil.hpp"
+#include "loop_port.hpp"
 #include "register.hpp"
 #include "seconds.hpp"
 
@@ -26,16 +27,16 @@ void register_batcher(py::module_& module) {
           "run",
           [](Core& self, py::handle feeds, const std::optional<OutputIndices>& outputs,
              OnFull on_full) {
-            return result_list(self.infer(feeds, on_full, std::nullopt), *self.signature(),
-                               outputs ? &*outputs : nullptr);
+            Ticket ticket = self.infer(feeds, on_full, std::nullopt);
+            return result_list(ticket, *self.signature(), outputs ? &*outputs : nullptr);
           },
           py::arg("feeds"), py::arg("outputs"), py::arg("on_full"),
           "The outputs with these indices, or all, as a list. Blocks without the GIL.")
       .def(
           "infer",
           [](Core& self, py::handle feeds, OnFull on_full, py::handle timeout) {
-            return result_dict(self.infer(feeds, on_full, seconds_of("timeout", timeout)),
-                               *self.signature());
+            Ticket ticket = self.infer(feeds, on_full, seconds_of("timeout", timeout));
+            return result_dict(ticket, *self.signature());
           },
           py::arg("feeds"), py::arg("on_full"), py::arg("timeout"),
           "All outputs by name. Blocks without the GIL.")
@@ -48,11 +49,14 @@ void register_batcher(py::module_& module) {
       .def(
           "try_submit",
           [](const std::shared_ptr<Core>& self, py::handle feeds) -> std::optional<BoundTicket> {
-            auto ticket = self->try_submit(feeds);
-            if (!ticket) return std::nullopt;
+            auto ticket = std::make_shared<Ticket>(self->try_submit(feeds));
+            if (!ticket->accepted()) return std::nullopt;
             return BoundTicket(self, std::move(ticket));
           },
           py::arg("feeds"), "None where the queue is full: the caller is to ask again.")
+      .def("loop_submitter", &loop_submitter,
+           "A function that submits feeds on the running loop: an Answer to await; None where the queue "
+           "is full; False where the loop has no LoopPort.")
       .def("exceeds_queue", py::overload_cast<py::handle>(&Core::exceeds_queue, py::const_),
            py::arg("feeds"))
       .def("arrays", &Core::arrays, py::arg("feeds"),

@@ -57,15 +57,16 @@ void register_completion_port(py::module_& module) {
       .def("drain", &ObjectPort::drain, "The contexts of what has finished since the last call.")
       .def_property_readonly("in_flight", &ObjectPort::in_flight);
 
-  py::class_<LoopPort>(module, "LoopPort", "Resolves the futures of one asyncio loop.")
-      .def(py::init<>())
-      .def("submit", &LoopPort::submit, py::arg("batcher"), py::arg("feeds"), py::arg("future"),
-           "Submits feeds; drain() resolves the future. False if the queue is full.")
-      .def("notify_space", &LoopPort::notify_space, py::arg("batcher"), py::arg("future"),
-           "Has drain() resolve the future with None when there is room in the queue.")
-      .def("cancel", &LoopPort::cancel, py::arg("future"))
-      .def("expire", &LoopPort::expire, py::arg("future"))
-      .def("drain", &LoopPort::drain, "Resolves the futures of the requests that have finished.")
+  register_answer(module);
+  py::class_<LoopPort>(module, "LoopPort", "Requests of one batcher on one asyncio loop.")
+      .def(py::init<std::shared_ptr<Core>, const py::object&>(), py::arg("batcher"),
+           py::arg("loop"), "`loop` owns the port, and no other port of this batcher.")
+      .def("submit", &LoopPort::submit, py::arg("feeds"),
+           "Submits feeds: an Answer to await; None where the queue is full.")
+      .def("notify_space", &LoopPort::notify_space,
+           "An Answer to await: None when there is room in the queue.")
+      .def("drain", &LoopPort::drain, "Wakes the tasks whose requests have finished.")
+      .def("start_held", &LoopPort::start_held, "Lets requests of this turn of the loop start.")
       .def("abandon", &LoopPort::abandon, "Gives up what is in flight: the loop is gone.")
       .def("fileno", &LoopPort::fd, "Readable while drain() has something to do.")
       .def_property_readonly("in_flight", &LoopPort::in_flight);

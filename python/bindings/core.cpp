@@ -98,8 +98,7 @@ Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options
   }
 }
 
-std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
-                                    std::optional<double> timeout) {
+Ticket Core::infer(py::handle feeds, OnFull on_full, std::optional<double> timeout) {
   drop_deferred();
   refuse_in_child();
   refuse_inside_own_run();
@@ -109,16 +108,16 @@ std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
   if (!on_main_thread()) {
     // Signals go to the main thread, so this one starts and waits in one call: getting the GIL back
     // in between would cost a busy interpreter another turn.
-    const auto ticket = [&] {
+    Ticket ticket = [&] {
       const GilRelease release;
-      return std::make_shared<Ticket>(batcher_->infer(views.views(), options));
+      return batcher_->infer(views.views(), options);
     }();
-    if (ticket->code() != ErrorCode::none) raise(ticket->failure());
+    if (ticket.code() != ErrorCode::none) raise(ticket.failure());
     return ticket;
   }
-  const auto ticket = std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
-  if (ticket->accepted() && !wait_until(*ticket, deadline)) ticket->expire();
-  if (ticket->code() != ErrorCode::none) raise(ticket->failure());
+  Ticket ticket = start_when_there_is_space(views, options, true);
+  if (ticket.accepted() && !wait_until(ticket, deadline)) ticket.expire();
+  if (ticket.code() != ErrorCode::none) raise(ticket.failure());
   return ticket;
 }
 
@@ -133,14 +132,15 @@ std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {
   return ticket;
 }
 
-std::shared_ptr<Ticket> Core::try_submit(py::handle feeds) {
+Ticket Core::try_submit(py::handle feeds, bool hold) {
   drop_deferred();
   refuse_in_child();
   const Feeds views = converted(feeds);
-  auto ticket = std::make_shared<Ticket>(start(views, {OnFull::raise, std::nullopt, true}, false));
-  if (ticket->accepted()) return ticket;
-  if (ticket->code() != ErrorCode::queue_full) raise(ticket->failure());
-  return nullptr;
+  Ticket ticket = start(
+      views,
+      {.on_full = OnFull::raise, .timeout = std::nullopt, .asks_again = true, .hold = hold}, false);
+  if (!ticket.accepted() && ticket.code() != ErrorCode::queue_full) raise(ticket.failure());
+  return ticket;
 }
 
 py::dict Core::arrays(py::handle feeds) const {

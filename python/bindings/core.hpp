@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 
 #include <dynbatch/batcher.hpp>
 #include <dynbatch/executor.hpp>
@@ -23,6 +24,8 @@ namespace dynbatch::python {
 
 namespace py = pybind11;
 
+class LoopPort;
+
 class Core {
  public:
   /// Loads: warms up, probes, starts workers. `examples`: feeds for that, or none.
@@ -33,11 +36,12 @@ class Core {
   ~Core();
 
   /// Feeds that wait for their answer; the batch may run on this thread. Raises what went wrong.
-  std::shared_ptr<Ticket> infer(py::handle feeds, OnFull on_full, std::optional<double> timeout);
+  Ticket infer(py::handle feeds, OnFull on_full, std::optional<double> timeout);
   /// Feeds whose answer is waited for elsewhere.
   std::shared_ptr<Ticket> submit(py::handle feeds, OnFull on_full);
-  /// The same, but null where the queue is full; the caller is to ask again.
-  std::shared_ptr<Ticket> try_submit(py::handle feeds);
+  /// The same, but not accepted where the queue is full; the caller is to ask again. `hold`: see
+  /// SubmitOptions.
+  Ticket try_submit(py::handle feeds, bool hold = false);
 
   void work();
   void wait_for_workers();
@@ -52,6 +56,19 @@ class Core {
   void refuse_inside_own_run() const;
   /// Raises Closed in a fork of the process that loaded.
   void refuse_in_child() const;
+
+  /// The port of a loop's thread, which has set it; null where there is none.
+  LoopPort* loop_port(PyObject* loop) const noexcept {
+    const auto found = loop_ports_.find(loop);
+    return found == loop_ports_.end() ? nullptr : found->second;
+  }
+  void set_loop_port(PyObject* loop, LoopPort* port) {
+    if (port == nullptr) {
+      loop_ports_.erase(loop);
+    } else {
+      loop_ports_[loop] = port;
+    }
+  }
 
   Batcher& batcher() noexcept { return *batcher_; }
   const Batcher& batcher() const noexcept { return *batcher_; }
@@ -75,6 +92,7 @@ class Core {
   std::atomic<std::uint64_t> refused_feeds_{0};
   std::unique_ptr<Batcher> batcher_;
   std::size_t queue_rows_ = 0;  // that the queue can hold at once
+  std::unordered_map<PyObject*, LoopPort*> loop_ports_;
 };
 
 }  // namespace dynbatch::python

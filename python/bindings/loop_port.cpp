@@ -1,123 +1,173 @@
 #include "loop_port.hpp"
 
 #include <utility>
+#include <vector>
 
 #include "exceptions.hpp"
 
 namespace dynbatch::python {
 namespace {
 
-/// A method name that is made once.
-class Name {
- public:
-  explicit Name(const char* text) : string_(PyUnicode_InternFromString(text)) {}
-  PyObject* ptr() const noexcept { return string_; }
+// Requests that come within this time of each other keep company, and are held for no longer than this:
+// a run that is worth a batch takes longer, and waking a thread for one takes about as long.
+constexpr std::chrono::microseconds kLongestHold{200};
 
- private:
-  PyObject* string_;
-};
+constexpr const char* kCoreCapsule = "dynbatch.Core";
 
-py::object call(py::handle object, const Name& method) {
-  PyObject* const answer = PyObject_CallMethodNoArgs(object.ptr(), method.ptr());
-  if (answer == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(answer);
+PyObject* running_loop() {
+  static PyObject* const get = [] {
+    return py::object(py::module_::import("asyncio").attr("get_running_loop")).release().ptr();
+  }();
+  PyObject* const loop = PyObject_CallNoArgs(get);
+  if (loop == nullptr) throw py::error_already_set();
+  Py_DECREF(loop);  // it runs, so it stays
+  return loop;
 }
 
-void call(py::handle object, const Name& method, const py::object& argument) {
-  PyObject* const answer = PyObject_CallMethodOneArg(object.ptr(), method.ptr(), argument.ptr());
-  if (answer == nullptr) throw py::error_already_set();
-  Py_DECREF(answer);
+PyObject* submit_on_running_loop(PyObject* capsule, PyObject* feeds) {
+  const auto& core =
+      *static_cast<std::shared_ptr<Core>*>(PyCapsule_GetPointer(capsule, kCoreCapsule));
+  try {
+    LoopPort* const port = core->loop_port(running_loop());
+    return (port == nullptr ? py::bool_(false) : port->submit(feeds)).release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
 }
 
 }  // namespace
 
-struct LoopPort::Request {
-  py::object future;
-  std::shared_ptr<Ticket> ticket;  // null: waits for space only
-  std::shared_ptr<const Signature> signature;
-
-  void resolve() const;
-  static void dispose(void* context) noexcept { delete static_cast<Request*>(context); }
-};
-
-void LoopPort::Request::resolve() const {
-  static const Name done("done");
-  static const Name set_result("set_result");
-  static const Name set_exception("set_exception");
-  try {
-    if (call(future, done).ptr() == Py_True) return;
-    if (!ticket) {
-      call(future, set_result, py::none());
-    } else if (ticket->code() == ErrorCode::none) {
-      call(future, set_result, result_dict(ticket, *signature));
-    } else {
-      call(future, set_exception, exception_of(ticket->failure()));
-    }
-  } catch (py::error_already_set& error) {
-    try {
-      call(future, set_exception, error.value());
-    } catch (py::error_already_set&) {
-      // The loop was closed, or the future cancelled, meanwhile: nobody waits for this answer.
-    }
-  }
+LoopPort::LoopPort(std::shared_ptr<Core> core, const py::object& loop)
+    : core_(std::move(core)),
+      loop_(loop.ptr()),
+      port_(std::make_unique<Port>(
+          [](void* context) noexcept { Py_DECREF(static_cast<PyObject*>(context)); })) {
+  Port::delete_idle();
+  core_->set_loop_port(loop_, this);
 }
-
-LoopPort::LoopPort() : port_(std::make_unique<Port>(&Request::dispose)) { Port::delete_idle(); }
 
 LoopPort::~LoopPort() { abandon(); }
 
 void LoopPort::abandon() {
   if (!port_) return;
-  for (const auto& [future, request] : requests_) {
-    if (request->ticket) request->ticket->cancel();
+  if (core_->loop_port(loop_) == this) core_->set_loop_port(loop_, nullptr);
+  loop_ = nullptr;
+  std::vector<py::object> answers;  // letting go of a task may drop any of them
+  while (in_flight_ != nullptr) {
+    answers.push_back(py::reinterpret_borrow<py::object>(in_flight_->handle()));
+    unlist(*in_flight_);
   }
-  requests_.clear();
-  Port::retire(std::move(port_));
+  std::unique_ptr<Port> port = std::move(port_);
+  for (const py::object& answer : answers) reinterpret_cast<Answer*>(answer.ptr())->abandon();
+  Port::retire(std::move(port));
 }
 
 void LoopPort::refuse_if_abandoned() const {
   if (!port_) raise(ErrorCode::closed, "the event loop is closed");
 }
 
-bool LoopPort::submit(Core& core, py::handle feeds, py::object future) {
-  refuse_if_abandoned();
-  core.refuse_inside_own_run();  // the loop that awaits the answer would run inside the run
-  std::shared_ptr<Ticket> ticket = core.try_submit(feeds);
-  if (!ticket) return false;
-  auto request = std::make_unique<Request>(Request{std::move(future), ticket, core.signature()});
-  requests_.emplace(request->future.ptr(), request.get());
-  port_->notify(*ticket, request.release());
+/// Whether the next request is held for others of the same turn of the loop. The first after a while is
+/// not: it may stay alone, and the turn may be long.
+bool LoopPort::holds_next() {
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point last = std::exchange(last_submit_, now);
+  if (holding_) {
+    // A request that is not held lets those before it start as well.
+    if (now - held_since_ >= kLongestHold) holding_ = false;
+    return holding_;
+  }
+  if (!expects_more_ && now - last >= kLongestHold) return false;
+  if (!draining_ && !start_is_due_) {
+    py::handle(loop_).attr("call_soon")(py::cast(this).attr("start_held"));
+    start_is_due_ = true;
+  }
+  held_since_ = now;
+  holding_ = true;
   return true;
 }
 
-void LoopPort::notify_space(Core& core, py::object future) {
+void LoopPort::start_held() {
+  start_is_due_ = false;
+  if (!holding_) return;
+  holding_ = false;
+  core_->batcher().start_held();
+}
+
+void LoopPort::enlist(Answer& answer) noexcept {
+  answer.previous = nullptr;
+  answer.next = in_flight_;
+  if (in_flight_ != nullptr) in_flight_->previous = &answer;
+  in_flight_ = &answer;
+}
+
+void LoopPort::unlist(Answer& answer) noexcept {
+  (answer.previous == nullptr ? in_flight_ : answer.previous->next) = answer.next;
+  if (answer.next != nullptr) answer.next->previous = answer.previous;
+}
+
+py::object LoopPort::submit(py::handle feeds) {
   refuse_if_abandoned();
-  auto request = std::make_unique<Request>(Request{std::move(future), nullptr, nullptr});
-  requests_.emplace(request->future.ptr(), request.get());
-  port_->notify_space(core.batcher(), request.release());
+  core_->refuse_inside_own_run();  // the loop that awaits the answer would run inside the run
+  Ticket ticket = core_->try_submit(feeds, holds_next());
+  if (!ticket.accepted()) return py::none();
+  py::object made = Answer::make(loop_, core_->signature(), std::move(ticket));
+  auto* const answer = reinterpret_cast<Answer*>(made.ptr());
+  enlist(*answer);
+  Py_INCREF(answer);  // of the port
+  port_->notify(answer->ticket, answer);
+  return made;
 }
 
-std::shared_ptr<Ticket> LoopPort::ticket_behind(py::handle future) const {
-  const auto found = requests_.find(future.ptr());
-  return found == requests_.end() ? nullptr : found->second->ticket;
-}
-
-void LoopPort::cancel(py::handle future) {
-  if (const auto ticket = ticket_behind(future)) ticket->cancel();
-}
-
-void LoopPort::expire(py::handle future) {
-  if (const auto ticket = ticket_behind(future)) ticket->expire();
+py::object LoopPort::notify_space() {
+  refuse_if_abandoned();
+  py::object made = Answer::make(loop_, nullptr, Ticket());
+  auto* const answer = reinterpret_cast<Answer*>(made.ptr());
+  enlist(*answer);
+  Py_INCREF(answer);  // of the port
+  port_->notify_space(core_->batcher(), answer);
+  return made;
 }
 
 void LoopPort::drain() {
   if (!port_) return;
-  std::vector<std::unique_ptr<Request>> finished;
+  std::vector<py::object> answers;
   for (void* const context : port_->drain()) {
-    auto& request = finished.emplace_back(static_cast<Request*>(context));
-    requests_.erase(request->future.ptr());
+    auto* const answer = static_cast<Answer*>(context);
+    answers.push_back(py::reinterpret_steal<py::object>(answer->handle()));
+    unlist(*answer);
+    answer->announced = true;
   }
-  for (const auto& request : finished) request->resolve();
+  draining_ = true;
+  std::size_t woken = 0;
+  try {
+    while (woken < answers.size()) {
+      const py::object& answer = answers[woken++];
+      expects_more_ = woken < answers.size();
+      reinterpret_cast<Answer*>(answer.ptr())->wake();
+    }
+  } catch (...) {
+    // Ctrl-C or an exit ends this turn of the loop, and nobody else's.
+    for (; woken < answers.size(); ++woken)
+      reinterpret_cast<Answer*>(answers[woken].ptr())->wake_soon();
+    draining_ = expects_more_ = false;
+    start_held();
+    throw;
+  }
+  draining_ = false;
+  start_held();
+}
+
+py::object loop_submitter(const std::shared_ptr<Core>& core) {
+  static PyMethodDef definition = {"submit_on_loop", submit_on_running_loop, METH_O, nullptr};
+  const py::capsule capsule(new std::shared_ptr<Core>(core), kCoreCapsule, [](PyObject* dying) {
+    delete static_cast<std::shared_ptr<Core>*>(PyCapsule_GetPointer(dying, kCoreCapsule));
+  });
+  PyObject* const function = PyCFunction_New(&definition, capsule.ptr());
+  if (function == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(function);
 }
 
 }  // namespace dynbatch::python

@@ -1,16 +1,18 @@
-// LoopPort: where the requests of one event loop are announced, and their futures resolved.
+// LoopPort: where the requests of one batcher on one event loop are announced, and who awaits them woken.
 //
 // Used on the loop's thread, except that it may die on any thread that holds the GIL. A whole batch
-// costs the loop one wake-up, in which drain() resolves all its futures in native code.
+// costs the loop one wake-up, in which drain() runs all its tasks up to their next wait. Requests that
+// are made meanwhile, or in one turn of the loop, start together.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 #include <memory>
-#include <unordered_map>
 
+#include "answer.hpp"
 #include "core.hpp"
 #include "port.hpp"
+#include "seconds.hpp"
 
 namespace dynbatch::python {
 
@@ -18,38 +20,46 @@ namespace py = pybind11;
 
 class LoopPort {
  public:
-  LoopPort();
+  LoopPort(std::shared_ptr<Core> core, const py::object& loop);
   LoopPort(const LoopPort&) = delete;
   LoopPort& operator=(const LoopPort&) = delete;
   ~LoopPort();
   /// The loop is gone: cancels what is in flight, since nobody can receive it, and lets go of its
-  /// futures, whose coroutines may hold this port in turn.
+  /// tasks, whose coroutines may hold this port in turn.
   void abandon();
 
-  /// Resolves the asyncio future `future` with the outputs by name, later, in drain(). False if the
-  /// queue is full.
-  bool submit(Core& core, py::handle feeds, py::object future);
-  /// Resolves `future` with None when there is room in the queue.
-  void notify_space(Core& core, py::object future);
-  /// Gives the request behind `future` up; nothing happens if it is done.
-  void cancel(py::handle future);
-  /// Ends the request behind `future` with Timeout; nothing happens if it is done.
-  void expire(py::handle future);
-  /// Resolves the futures of what has finished; those that were cancelled are passed over.
+  /// An awaitable of the outputs by name; None where the queue is full.
+  py::object submit(py::handle feeds);
+  /// An awaitable of None, which is there when there is room in the queue.
+  py::object notify_space();
+  /// Wakes the tasks of what has finished.
   void drain();
+  /// Lets those requests start that have been held together.
+  void start_held();
 
   int fd() const noexcept { return port_ ? port_->fd() : -1; }
   std::size_t in_flight() const noexcept { return port_ ? port_->in_flight() : 0; }
 
  private:
-  struct Request;
-
   void refuse_if_abandoned() const;
-  std::shared_ptr<Ticket> ticket_behind(py::handle future) const;
+  bool holds_next();
+  void enlist(Answer& answer) noexcept;
+  void unlist(Answer& answer) noexcept;
 
+  std::shared_ptr<Core> core_;
+  PyObject* loop_;              // lives as long as this is not abandoned, since it owns this
   std::unique_ptr<Port> port_;  // null once abandoned
-  // By future; the requests themselves belong to the port's list of what is in flight.
-  std::unordered_map<PyObject*, Request*> requests_;
+  Answer* in_flight_ = nullptr;
+  bool draining_ = false;
+  bool expects_more_ = false;  // tasks are about to be woken that may submit again
+  bool start_is_due_ = false;  // a call of start_held() stands in the loop's queue
+  bool holding_ = false;
+  Clock::time_point held_since_;
+  Clock::time_point last_submit_;
 };
+
+/// A function of feeds: what LoopPort::submit answers on the running loop's port; False where the loop
+/// has no port yet. A builtin, since it is called for each request.
+py::object loop_submitter(const std::shared_ptr<Core>& core);
 
 }  // namespace dynbatch::python

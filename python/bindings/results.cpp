@@ -1,6 +1,7 @@
 #include "results.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "arrays.hpp"
 
@@ -12,8 +13,9 @@ constexpr std::size_t kHandOverBytes = std::size_t{64} * 1024;
 
 class Results {
  public:
+  explicit Results(Ticket& ticket) : ticket_(&ticket), whole_block_(ticket.owns_whole_block()) {}
   explicit Results(const std::shared_ptr<Ticket>& ticket)
-      : ticket_(ticket), whole_block_(ticket->owns_whole_block()) {}
+      : ticket_(ticket.get()), shared_(ticket), whole_block_(ticket->owns_whole_block()) {}
 
   py::array array(std::size_t index) {
     const OutputView output = ticket_->output(index);
@@ -27,22 +29,33 @@ class Results {
 
  private:
   const py::object& owner() {
-    if (!owner_) {
-      owner_ = py::capsule(new std::shared_ptr<Ticket>(ticket_),
-                           [](void* kept) { delete static_cast<std::shared_ptr<Ticket>*>(kept); });
+    if (owner_) return owner_;
+    if (!shared_) {
+      shared_ = std::make_shared<Ticket>(std::move(*ticket_));
+      ticket_ = shared_.get();
     }
+    owner_ = py::capsule(new std::shared_ptr<Ticket>(shared_),
+                         [](void* kept) { delete static_cast<std::shared_ptr<Ticket>*>(kept); });
     return owner_;
   }
 
-  const std::shared_ptr<Ticket>& ticket_;
+  Ticket* ticket_;
+  std::shared_ptr<Ticket> shared_;
   bool whole_block_;
   py::object owner_;
 };
 
+py::dict dict_of(Results results, const Signature& signature) {
+  py::dict dict;
+  for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
+    dict[signature.output_names[i]] = results.array(i);
+  }
+  return dict;
+}
+
 }  // namespace
 
-py::list result_list(const std::shared_ptr<Ticket>& ticket, const Signature& signature,
-                     const OutputIndices* wanted) {
+py::list result_list(Ticket& ticket, const Signature& signature, const OutputIndices* wanted) {
   Results results(ticket);
   py::list list(wanted != nullptr ? wanted->size() : signature.outputs.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -54,13 +67,12 @@ py::list result_list(const std::shared_ptr<Ticket>& ticket, const Signature& sig
   return list;
 }
 
+py::dict result_dict(Ticket& ticket, const Signature& signature) {
+  return dict_of(Results(ticket), signature);
+}
+
 py::dict result_dict(const std::shared_ptr<Ticket>& ticket, const Signature& signature) {
-  Results results(ticket);
-  py::dict dict;
-  for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
-    dict[signature.output_names[i]] = results.array(i);
-  }
-  return dict;
+  return dict_of(Results(ticket), signature);
 }
 
 }  // namespace dynbatch::python

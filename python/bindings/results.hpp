@@ -18,10 +18,10 @@ namespace py = pybind11;
 using OutputIndices = std::vector<std::size_t>;
 
 /// Of a ticket that has succeeded. Arrays hold a copy of the request's own rows; large ones whose
-/// memory belongs to this request alone are handed over as they are, and keep `ticket` alive.
-py::list result_list(const std::shared_ptr<Ticket>& ticket, const Signature& signature,
-                     const OutputIndices* wanted);
+/// memory belongs to this request alone are handed over as they are: they then own the ticket.
+py::list result_list(Ticket& ticket, const Signature& signature, const OutputIndices* wanted);
 /// The same by output name.
+py::dict result_dict(Ticket& ticket, const Signature& signature);
 py::dict result_dict(const std::shared_ptr<Ticket>& ticket, const Signature& signature);
 
 }  // namespace dynbatch::python

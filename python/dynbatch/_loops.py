@@ -45,13 +45,15 @@ class LoopPorts:
             int, tuple[weakref.ref[AbstractEventLoop], weakref.ref[_core.LoopPort]]
         ] = {}
 
-    async def infer(self, feeds: Feeds, timeout: float | None) -> Outputs:
-        """Submits feeds and awaits their answer; waits for space where the queue is full."""
+    async def infer(self, feeds: Feeds, timeout: float | None, *, full: bool = False) -> Outputs:
+        """Submits feeds and awaits their answer; waits for room where the queue is full, which
+        `full` says that it was just now.
+        """
         timeout = timeout_of(timeout)
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
-        future: asyncio.Future[Outputs] = loop.create_future()
-        while not self._port_of(loop).submit(self._core, feeds, future):
+        while full or (answer := self._port_of(loop).submit(feeds)) is None:
+            full = False
             feeds = self._core.arrays(feeds)  # so that asking again copies nothing
             if self._core.exceeds_queue(feeds):
                 # It runs in pieces, each of which waits for room: a thread has to do that.
@@ -59,22 +61,13 @@ class LoopPorts:
                 wait = functools.partial(self._core.infer, copied(feeds), OnFull.wait, timeout)
                 return await loop.run_in_executor(None, wait)
             await self._wait_for_space(loop, deadline)
-        # The port holds the future, and so this frame, which must not hold the port in turn.
-        port = weakref.ref(self._port_of(loop))
-        timer = None if deadline is None else loop.call_at(deadline, _expire, port, future)
+        if deadline is None:
+            return await answer
+        timer = loop.call_at(deadline, answer.expire)
         try:
-            return await future
-        except asyncio.CancelledError:
-            alive = port()
-            if alive is not None:
-                alive.cancel(future)
-                del alive
-            if future.done() and not future.cancelled():
-                future.exception()  # so that asyncio does not report it as never retrieved
-            raise
+            return await answer
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
     def close(self) -> None:
         """Closes the ports of a closed runtime, each on its own loop's thread."""
@@ -91,12 +84,16 @@ class LoopPorts:
                 continue  # closed meanwhile
 
     async def _wait_for_space(self, loop: AbstractEventLoop, deadline: float | None) -> None:
-        space: asyncio.Future[None] = loop.create_future()
-        self._port_of(loop).notify_space(self._core, space)
+        space = self._port_of(loop).notify_space()
+        if deadline is None:
+            return await space
+        timer = loop.call_at(deadline, space.expire)
         try:
-            await asyncio.wait_for(space, None if deadline is None else deadline - loop.time())
-        except asyncio.TimeoutError:
-            raise Timeout("the queue stayed full until the request's deadline") from None
+            await space
+        finally:
+            timer.cancel()
+        if loop.time() >= deadline:
+            raise Timeout("the queue stayed full until the request's deadline")
 
     def _port_of(self, loop: AbstractEventLoop) -> _core.LoopPort:
         entry = self._ports.get(id(loop))
@@ -107,7 +104,7 @@ class LoopPorts:
         return self._open(loop)
 
     def _open(self, loop: AbstractEventLoop) -> _core.LoopPort:
-        port = _core.LoopPort()
+        port = _core.LoopPort(self._core, loop)
         loop.add_reader(port.fileno(), _Reader(port))
         key = id(loop)
 
@@ -120,12 +117,6 @@ class LoopPorts:
         with self._lock:
             self._ports[key] = (weakref.ref(loop), weakref.ref(port, forget))
         return port
-
-
-def _expire(reference: weakref.ref[_core.LoopPort], future: asyncio.Future[Outputs]) -> None:
-    port = reference()
-    if port is not None:
-        port.expire(future)
 
 
 def _retire(loop: AbstractEventLoop, reference: weakref.ref[_core.LoopPort]) -> None:

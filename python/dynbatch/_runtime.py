@@ -26,6 +26,7 @@ class Runtime:
     def __init__(self, core: _core.Batcher, *, execution: str) -> None:
         self.core = core
         self.execution = execution
+        self.submit_on_loop = core.loop_submitter()
         self.callbacks = CallbackThread()
         self._ports: LoopPorts | None = None
         self._workers: list[threading.Thread] = []

@@ -102,7 +102,12 @@ class Submitter(ABC):
         if runtime is None:
             feeds = copied(feeds)  # the caller's arrays may change while it gets ready
             runtime = await self._start_aside(feeds)
-        return await runtime.ports.infer(feeds, timeout)
+        if timeout is not None:
+            return await runtime.ports.infer(feeds, timeout)
+        answer = runtime.submit_on_loop(feeds)
+        if answer:
+            return await answer
+        return await runtime.ports.infer(feeds, None, full=answer is None)
 
     def map(self, feeds: Iterable[Feeds], *, look_ahead: int | None = None) -> Iterator[Outputs]:
         """Answers of many requests, in their order.

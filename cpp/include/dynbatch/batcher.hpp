@@ -52,6 +52,8 @@ class DYNBATCH_EXPORT Batcher {
   Ticket infer(std::span<const InputView> inputs,
                const SubmitOptions& options = {.on_full = OnFull::wait,
                                                .timeout = std::nullopt}) noexcept;
+  /// Lets requests that were submitted with SubmitOptions::hold start.
+  void start_held() noexcept;
   /// Has `port` deliver `context` once when there is room for `rows` rows again, or nothing is in
   /// flight; at once if that is so now or the batcher is closed. Callers that wait for room are served
   /// in the order they came. Room that was announced may be taken by somebody else: submit, and ask

@@ -60,6 +60,9 @@ struct SubmitOptions {
   std::optional<std::chrono::nanoseconds> timeout;
   /// Whether the caller asks again where it finds the queue full: such a refusal is not counted.
   bool asks_again = false;
+  /// More requests are about to follow from this thread: unless this one completes a batch, or has
+  /// company from elsewhere, nobody is woken for it before Batcher::start_held(), which the caller owes.
+  bool hold = false;
 };
 
 }  // namespace dynbatch

@@ -15,6 +15,7 @@ enum class CloseReason : std::uint8_t { full, idle, delay, space, drain };
 struct Waiting {
   bool full = false;         // no room for another row
   bool sealed = false;       // was due before, but a row was missing
+  bool held = false;         // all its callers have said that more is about to follow
   bool complete = true;      // all rows are there; if not, its last publisher looks again
   Nanoseconds first_at = 0;  // when its first row came; 0: no clock was read, so it waits no longer
   Nanoseconds max_delay = 0;  // how long a first row may wait for company
@@ -31,6 +32,7 @@ struct Decision {
 constexpr Decision decide(const Waiting& waiting, Nanoseconds now) noexcept {
   if (waiting.full) return {.run = true, .reason = CloseReason::full};
   if (waiting.draining) return {.run = true, .reason = CloseReason::drain};
+  if (waiting.held && !waiting.sealed && !waiting.space_wanted) return {};
   if (waiting.max_delay == 0) return {.run = true, .reason = CloseReason::idle};
   if (waiting.space_wanted) return {.run = true, .reason = CloseReason::space};
   if (!waiting.complete && !waiting.sealed) return {};

@@ -2,8 +2,9 @@
 // at their place, and publish them; whoever holds a permit seals the oldest block and takes it.
 //
 // A block is free, open (takes rows), sealed (takes no more) or taken (being run). One 64-bit word a
-// block holds its generation, the rows claimed, the rows published and the sealed bit. The word of a
-// block is unsealed only while the block is open, so a claim needs no look at anything else.
+// block holds its generation, the rows claimed, the rows published, the sealed bit, and a held bit while
+// all its claimers have asked to wait for more of their own. The word of a block is unsealed only while
+// the block is open, so a claim needs no look at anything else.
 //
 // Threads: claim(), publish() and looks_ready() are lock-free and may be called by any thread. What is
 // named unsafe_ happens about once a batch and is called under the runtime's one short lock.
@@ -47,6 +48,7 @@ class RequestQueue {
     bool complete = false;     // all of them are published
     bool full = false;         // no room for another row
     bool sealed = false;       // takes no more, full or not
+    bool held = false;         // all its claimers are about to claim more
     Nanoseconds first_at = 0;  // when the first row came; 0 if no clock was read; of complete ones
   };
 
@@ -57,8 +59,9 @@ class RequestQueue {
   std::uint32_t rows_per_block() const noexcept { return rows_; }
 
   /// Claims `rows` rows of the open block, whole. Nothing if they do not fit, if no block is open,
-  /// or if the queue is exclusive: then unsafe_claim() decides.
-  Claim claim(std::uint32_t rows) noexcept;
+  /// or if the queue is exclusive: then unsafe_claim() decides. `hold`: the claimer will claim more
+  /// before it calls for unsafe_release_held().
+  Claim claim(std::uint32_t rows, bool hold = false) noexcept;
   /// Notes when the block's first row came; by its claimer, before it publishes.
   void set_first_at(const Claim& claim, Nanoseconds now) noexcept {
     blocks_[claim.block].first_at.store(now, std::memory_order_relaxed);
@@ -76,7 +79,10 @@ class RequestQueue {
   std::size_t unsafe_room(std::size_t wanted, BatchKey key) const noexcept;
   /// Claims up to `rows` rows of one block, opening the next one if that is needed. Nothing if less
   /// than `least_of_open` of them can be had in the open block, which others claim from meanwhile.
-  Claim unsafe_claim(std::uint32_t rows, BatchKey key, std::size_t least_of_open = 0) noexcept;
+  Claim unsafe_claim(std::uint32_t rows, BatchKey key, bool hold = false,
+                     std::size_t least_of_open = 0) noexcept;
+  /// Whoever claimed with `hold` does not claim more for now.
+  void unsafe_release_held() noexcept;
   /// Opens a block for newcomers if none is open and one is free. Not for keys.
   void unsafe_open_next() noexcept;
   /// Takes no more rows until unsafe_open_next(): newcomers must ask unsafe_claim().
@@ -104,14 +110,22 @@ class RequestQueue {
   bool unsafe_invariants_hold() const noexcept;
 
  private:
-  // Word: generation:35 | sealed:1 | claimed:14 | published:14.
+  // Word: generation:34 | held:1 | sealed:1 | claimed:14 | published:14.
   static constexpr std::uint64_t kPublishedOne = 1;
   static constexpr std::uint64_t kClaimedOne = 1ull << 14;
   static constexpr std::uint64_t kSealed = 1ull << 28;
-  static constexpr std::uint64_t kGenerationOne = 1ull << 29;
+  static constexpr std::uint64_t kHeld = 1ull << 29;
+  static constexpr std::uint64_t kGenerationOne = 1ull << 30;
   static std::uint32_t published(std::uint64_t word) noexcept { return word & kMaxRows; }
   static std::uint32_t claimed(std::uint64_t word) noexcept { return (word >> 14) & kMaxRows; }
   static bool sealed(std::uint64_t word) noexcept { return (word & kSealed) != 0; }
+  static bool held(std::uint64_t word) noexcept { return (word & kHeld) != 0; }
+  /// The word with `rows` more claimed: a block is held from its first claim on until one is not.
+  static std::uint64_t with_claim(std::uint64_t word, std::uint32_t rows, bool hold) noexcept {
+    if (!hold) word &= ~kHeld;
+    if (hold && claimed(word) == 0) word |= kHeld;
+    return word + rows * kClaimedOne;
+  }
 
   enum class Place : std::uint8_t { free, queued, taken };
   struct alignas(kCacheLine) Block {
@@ -126,7 +140,7 @@ class RequestQueue {
   static_assert(offsetof(Block, parts) >= kCacheLine, "claims must not disturb readers of parts");
 
   BlockState state_of(const Block& block, std::uint64_t word) const noexcept;
-  std::uint32_t open_block(BatchKey key, std::uint32_t claimed_rows, bool seal) noexcept;
+  std::uint32_t open_block(BatchKey key, std::uint32_t claimed_rows, bool hold, bool seal) noexcept;
   void seal(Block& block) noexcept;
 
   const std::uint32_t rows_;
@@ -152,7 +166,7 @@ RequestQueue<P, Part>::RequestQueue(std::uint32_t blocks, std::uint32_t rows, bo
 }
 
 template <class P, class Part>
-Claim RequestQueue<P, Part>::claim(std::uint32_t rows) noexcept {
+Claim RequestQueue<P, Part>::claim(std::uint32_t rows, bool hold) noexcept {
   // acquire: pairs with unsafe_open_next: publishes the block's fields of its new life.
   const std::uint32_t index = open_.load(std::memory_order_acquire);
   if (index == kNone) return {};
@@ -161,8 +175,8 @@ Claim RequestQueue<P, Part>::claim(std::uint32_t rows) noexcept {
   std::uint64_t word = block.word.load(std::memory_order_acquire);
   while ((!sealed(word) || DYNBATCH_MUTANT(claims_sealed)) && rows <= rows_ - claimed(word)) {
     // acquire: pairs with open_block, as above: the word may be of a later life by now.
-    if (block.word.compare_exchange_weak(word, word + rows * kClaimedOne, std::memory_order_acquire,
-                                         std::memory_order_acquire)) {
+    if (block.word.compare_exchange_weak(word, with_claim(word, rows, hold),
+                                         std::memory_order_acquire, std::memory_order_acquire)) {
       return {.block = index, .row = claimed(word), .rows = rows};
     }
   }
@@ -183,6 +197,7 @@ auto RequestQueue<P, Part>::publish(const Claim& claim, const Part& part) noexce
   DYNBATCH_DEBUG_ASSERT(published(word) <= claimed(word));
   BlockState state{.rows = claimed(word), .complete = published(word) == claimed(word)};
   state.sealed = sealed(word);
+  state.held = held(word);
   state.full = state.rows == rows_;
   return state;
 }
@@ -194,7 +209,7 @@ bool RequestQueue<P, Part>::looks_ready() const noexcept {
   if (index == kNone) return true;  // all blocks are in use, so the lock has to tell
   // relaxed: a hint, the taker looks again under the lock.
   const std::uint64_t word = blocks_[index].word.load(std::memory_order_relaxed);
-  return sealed(word) || published(word) > 0;
+  return sealed(word) || (published(word) > 0 && !held(word));
 }
 
 template <class P, class Part>
@@ -202,6 +217,7 @@ auto RequestQueue<P, Part>::state_of(const Block& block, std::uint64_t word) con
     -> BlockState {
   BlockState state{.rows = claimed(word), .complete = published(word) == claimed(word)};
   state.sealed = sealed(word);
+  state.held = held(word);
   state.full = state.rows == rows_;
   // relaxed: published by the first row's publish.
   if (state.complete) state.first_at = block.first_at.load(std::memory_order_relaxed);
@@ -222,11 +238,11 @@ std::size_t RequestQueue<P, Part>::unsafe_room(std::size_t wanted, BatchKey key)
 }
 
 template <class P, class Part>
-Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key,
+Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key, bool hold,
                                           std::size_t least_of_open) noexcept {
   if (exclusive_) {
     if (free_count_ == 0) return {};
-    return {.block = open_block(key, rows, true), .row = 0, .rows = rows};
+    return {.block = open_block(key, rows, false, true), .row = 0, .rows = rows};
   }
   for (std::size_t i = order_.size(); i-- > 0;) {
     Block& block = blocks_[order_[i]];
@@ -237,7 +253,7 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key,
       const std::uint32_t part = std::min(rows, rows_ - claimed(word));
       if (part < least_of_open) return {};
       // acquire: pairs with open_block, as above.
-      if (block.word.compare_exchange_weak(word, word + part * kClaimedOne,
+      if (block.word.compare_exchange_weak(word, with_claim(word, part, hold),
                                            std::memory_order_acquire, std::memory_order_acquire)) {
         return {.block = order_[i], .row = claimed(word), .rows = part};
       }
@@ -246,14 +262,14 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key,
   }
   if (free_count_ == 0 || least_of_open > 0) return {};
   const std::uint32_t part = std::min(rows, rows_);
-  const std::uint32_t index = open_block(key, part, false);
+  const std::uint32_t index = open_block(key, part, hold, false);
   // release: pairs with claim: publishes the block's fields of its new life.
   if (key == nullptr) open_.store(index, std::memory_order_release);
   return {.block = index, .row = 0, .rows = part};
 }
 
 template <class P, class Part>
-std::uint32_t RequestQueue<P, Part>::open_block(BatchKey key, std::uint32_t claimed_rows,
+std::uint32_t RequestQueue<P, Part>::open_block(BatchKey key, std::uint32_t claimed_rows, bool hold,
                                                 bool seal_it) noexcept {
   DYNBATCH_ASSERT(free_count_ > 0);
   std::uint32_t index = last_opened_;
@@ -272,8 +288,9 @@ std::uint32_t RequestQueue<P, Part>::open_block(BatchKey key, std::uint32_t clai
   const std::uint64_t generation = (old / kGenerationOne + 1) * kGenerationOne;
   // release: pairs with claim: publishes the fields above, and that all readers of the last life
   // have gone.
-  block.word.store(generation | claimed_rows * kClaimedOne | (seal_it ? kSealed : 0),
-                   std::memory_order_release);
+  block.word.store(
+      generation | claimed_rows * kClaimedOne | (hold ? kHeld : 0) | (seal_it ? kSealed : 0),
+      std::memory_order_release);
   return index;
 }
 
@@ -292,7 +309,7 @@ void RequestQueue<P, Part>::unsafe_open_next() noexcept {
   }
   if (free_count_ == 0) return;
   // release: pairs with claim: publishes the block's fields of its new life.
-  open_.store(open_block(nullptr, 0, false), std::memory_order_release);
+  open_.store(open_block(nullptr, 0, false, false), std::memory_order_release);
 }
 
 template <class P, class Part>
@@ -307,6 +324,18 @@ void RequestQueue<P, Part>::unsafe_stop_claims() noexcept {
       order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(i));
       block.place = Place::free;
       ++free_count_;
+    }
+  }
+}
+
+template <class P, class Part>
+void RequestQueue<P, Part>::unsafe_release_held() noexcept {
+  for (const std::uint32_t index : order_) {
+    Block& block = blocks_[index];
+    // relaxed: the rows of whoever asked for this are published by it, and only they matter.
+    if (held(block.word.load(std::memory_order_relaxed))) {
+      // relaxed: the scan that follows is under the same hold of the lock.
+      block.word.fetch_and(~kHeld, std::memory_order_relaxed);
     }
   }
 }

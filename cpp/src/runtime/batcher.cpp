@@ -177,6 +177,8 @@ Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& op
   return ticket;
 }
 
+void Batcher::start_held() noexcept { implementation_->runtime().start_held(); }
+
 void Batcher::notify_space(CompletionPort& port, void* context, std::size_t rows) noexcept {
   implementation_->runtime().notify_space(
       port.implementation(), context,

@@ -70,6 +70,8 @@ class Runtime {
   /// returns. options.timeout bounds only the wait for room; the caller keeps the deadline.
   Request<P>* submit(std::span<const InputView> inputs, const SubmitOptions& options, bool may_lead,
                      Failure& refusal) noexcept;
+  /// What was submitted with options.hold may start.
+  void start_held() noexcept;
   void notify_space(CompletionPort::Implementation& port, void* context,
                     std::uint32_t rows) noexcept;
 
@@ -171,10 +173,10 @@ class Runtime {
                      bool& look, Failure& refusal) noexcept;
   bool claim_slowly(R& request, std::span<const InputView> inputs, const SubmitOptions& options,
                     bool& look, Failure& refusal) noexcept;
-  bool claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
+  bool claim_or_wait(R& request, std::uint32_t rows, bool first, const SubmitOptions& options,
                      Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal);
-  void unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
-  bool unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims);
+  void unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold, std::vector<Claim>& claims);
+  bool unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold, std::vector<Claim>& claims);
   std::string no_room(std::uint32_t rows) const;
   std::string too_many_rows(std::size_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;

@@ -30,6 +30,19 @@ void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
 }
 
 template <class P>
+void Runtime<P>::start_held() noexcept {
+  if (forked()) return;
+  WakeList list;
+  {
+    const Lock lock(mutex_);
+    queue_.unsafe_release_held();
+    unsafe_hand_out(list);
+    unsafe_note_rest();  // as in dispatch
+  }
+  list.wake();
+}
+
+template <class P>
 Decision Runtime<P>::decide_now(const typename Queue::BlockState& state,
                                 Nanoseconds& now) const noexcept {
   // relaxed, both: written under the lock.
@@ -37,6 +50,7 @@ Decision Runtime<P>::decide_now(const typename Queue::BlockState& state,
   if (delay > 0 && now == 0) now = P::now();  // the clock is read only where time matters
   return decide({.full = state.full,
                  .sealed = state.sealed,
+                 .held = state.held,
                  .complete = state.complete,
                  .first_at = state.first_at,
                  .max_delay = delay,

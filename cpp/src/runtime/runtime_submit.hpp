@@ -58,8 +58,9 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
-  const Claim claim =
-      has_shared_ || setup_.exclusive ? Claim{} : queue_.claim(static_cast<std::uint32_t>(*rows));
+  const Claim claim = has_shared_ || setup_.exclusive
+                          ? Claim{}
+                          : queue_.claim(static_cast<std::uint32_t>(*rows), options.hold);
   if (claim.rows > 0) {
     ledger_->accept();
     write(claim, inputs, 0);
@@ -128,7 +129,7 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
     Failure failure;
     if (look && done > 0)
       dispatch(false, nullptr);  // what waits for room must not wait for its own rows
-    if (!claim_or_wait(request, request.rows - done, !accepted, options.on_full, deadline, claims,
+    if (!claim_or_wait(request, request.rows - done, !accepted, options, deadline, claims,
                        failure)) {
       if (!accepted) {
         refusal = std::move(failure);
@@ -168,8 +169,9 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
 
 /// Claims all of `rows` that there is room for, at least one; waits for that if it may.
 template <class P>
-bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFull on_full,
-                               Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal) {
+bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first,
+                               const SubmitOptions& options, Nanoseconds deadline,
+                               std::vector<Claim>& claims, Failure& refusal) {
   const auto refuse = [&](ErrorCode code, const char* message) {
     refusal = {.code = code, .message = message, .cause = nullptr};
     return false;
@@ -190,13 +192,14 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
       request.is_claiming = true;
       ++claiming_;
     }
-    if (on_full == OnFull::raise) {
+    if (options.on_full == OnFull::raise) {
       DYNBATCH_ASSERT(first);  // all rows were claimed at once, or none
-      if (unsafe_claim_all(rows, key, claims)) return true;
+      if (unsafe_claim_all(rows, key, options.hold, claims)) return true;
       refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
-    if (space_first_ == nullptr) unsafe_claim_some(rows, key, claims);  // else others come first
+    if (space_first_ == nullptr)  // else others come first
+      unsafe_claim_some(rows, key, options.hold, claims);
     if (!claims.empty()) return true;
     waiter.rows = std::min(rows, queue_.rows_per_block());
     waiter.key = key;
@@ -217,9 +220,10 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first, OnFul
 
 /// As many of the rows as there is room for now.
 template <class P>
-void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold,
+                                   std::vector<Claim>& claims) {
   while (rows > 0) {
-    const Claim claim = queue_.unsafe_claim(rows, key);
+    const Claim claim = queue_.unsafe_claim(rows, key, hold);
     if (claim.rows == 0) return;
     claims.push_back(claim);
     rows -= claim.rows;
@@ -229,16 +233,17 @@ void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, std::vector
 /// All of the rows, or none of them. Those who wait for room are not in the way, since whoever was
 /// told of room comes for it here.
 template <class P>
-bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, std::vector<Claim>& claims) {
+bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold,
+                                  std::vector<Claim>& claims) {
   if (queue_.unsafe_room(rows, key) < rows) return false;
   // Free blocks are ours alone, but others claim from the open block without the lock: the first
   // claim gets of it what does not fit free blocks, or there is no room any more.
   const std::size_t free_rows = queue_.unsafe_free_blocks() * queue_.rows_per_block();
-  const Claim claim =
-      queue_.unsafe_claim(rows, key, key == nullptr && rows > free_rows ? rows - free_rows : 0);
+  const Claim claim = queue_.unsafe_claim(
+      rows, key, hold, key == nullptr && rows > free_rows ? rows - free_rows : 0);
   if (claim.rows == 0) return false;
   claims.push_back(claim);
-  unsafe_claim_some(rows - claim.rows, key, claims);
+  unsafe_claim_some(rows - claim.rows, key, hold, claims);
   return true;
 }
 
@@ -298,6 +303,9 @@ bool Runtime<P>::publish(const Claim& claim, R& request, std::uint32_t request_r
   const auto state =
       queue_.publish(claim, {.request = &request, .request_row = request_row, .rows = claim.rows});
   if (!state.complete) return false;  // the last publisher of the block looks
+  // seq_cst: as below. Rows that are held are not due before start_held().
+  if (state.held && !state.full && !state.sealed && !hurry_.load(std::memory_order_seq_cst))
+    return false;
   // seq_cst: pairs with unsafe_add_permits: if no permit is free, whoever gives one back scans later.
   if (permits_.load(std::memory_order_seq_cst) == 0) return false;
   // seq_cst: pairs with claim_or_wait and close, which scan after they have set it.
