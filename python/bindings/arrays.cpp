@@ -1,5 +1,7 @@
 #include "arrays.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -104,8 +106,15 @@ py::tuple tuple_of(const Shape& shape) {
 }
 
 py::array empty_array(DataType type, const Shape& shape) {
-  const auto dims = shape.dims();
-  return {dtype_of(type), std::vector<py::ssize_t>(dims.begin(), dims.end())};
+  // By NumPy's own call: that of pybind11 makes lists of dimensions and strides.
+  const auto& api = py::detail::npy_api::get();
+  std::array<Py_intptr_t, Shape::kMaxRank> dims;
+  std::copy(shape.dims().begin(), shape.dims().end(), dims.begin());
+  PyObject* const array = api.PyArray_NewFromDescr_(
+      api.PyArray_Type_, dtype_of(type).release().ptr(), static_cast<int>(shape.rank()),
+      dims.data(), nullptr, nullptr, 0, nullptr);
+  if (array == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(array);
 }
 
 py::array view_of(const void* data, DataType type, const Shape& shape, const py::object& base,

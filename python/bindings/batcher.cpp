@@ -72,6 +72,7 @@ void register_batcher(py::module_& module) {
       .def("memory_plan", [](const Core& self) { return self.batcher().memory_plan(); })
       .def("stats", &Core::stats)
       .def_property_readonly("copied_arrays", &Core::copied_arrays)
+      .def_property_readonly("runs_with_gil", &Core::runs_with_gil)
       .def_property(
           "max_queue_delay",
           [](const Core& self) { return to_seconds(self.batcher().max_queue_delay()); },

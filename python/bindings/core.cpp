@@ -14,11 +14,10 @@ namespace {
 // wants it; when somebody does, getting it back takes up to 5 ms.
 constexpr std::size_t kShortCopyBytes = std::size_t{64} * 1024;
 
-/// Whether a call may hold the GIL until it returns. The one place for this decision; a call that
-/// may run a batch or wait never keeps it so far.
-bool keeps_gil(bool may_run, OnFull on_full, std::size_t copied_bytes) noexcept {
-  return !may_run && on_full == OnFull::raise && copied_bytes <= kShortCopyBytes;
-}
+// A run that takes longer gives the GIL up: others get it in time, and getting it back is worth less.
+constexpr std::chrono::microseconds kShortRun{100};
+// So many calls in a row make a thread the only caller.
+constexpr std::uint32_t kCallsOfOnlyCaller = 16;
 
 std::optional<Clock::time_point> deadline_after(std::optional<std::chrono::nanoseconds> timeout) {
   if (!timeout) return std::nullopt;
@@ -70,14 +69,40 @@ Stats Core::stats() const {
   return stats;
 }
 
+void Core::note_caller() noexcept {
+  const unsigned long caller = PyThread_get_thread_ident();
+  calls_in_a_row_ = caller == last_caller_ ? calls_in_a_row_ + 1 : 1;
+  last_caller_ = caller;
+}
+
+/// Whether a call may hold the GIL until it returns from C++: the one place for this decision. It never
+/// waits with it for anything but its own copy and, as the only caller of late, its own short run: next
+/// to a busy thread getting the GIL back takes up to 5 ms.
+bool Core::keeps_gil(const Feeds& feeds, const SubmitOptions& options, bool may_run) noexcept {
+  if (options.on_full != OnFull::raise || feeds.size_bytes() > kShortCopyBytes) return false;
+  if (!may_run) return true;
+  return calls_in_a_row_ > kCallsOfOnlyCaller && batcher_->runs_alone_within(kShortRun);
+}
+
 Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_run) {
   const auto call = [&] {
     return may_run ? batcher_->start(feeds.views(), options)
                    : batcher_->submit(feeds.views(), options);
   };
-  if (keeps_gil(may_run, options.on_full, feeds.size_bytes())) return call();
+  if (keeps_gil(feeds, options, may_run)) {
+    runs_with_gil_ += may_run ? 1 : 0;
+    return call();
+  }
   const GilRelease release;
   return call();
+}
+
+/// Runs at once with the GIL if that is sure to be short; otherwise an empty ticket.
+Ticket Core::start_short(const Feeds& feeds, const SubmitOptions& options) {
+  SubmitOptions at_once = options;
+  at_once.on_full = OnFull::raise;
+  at_once.asks_again = true;
+  return keeps_gil(feeds, at_once, true) ? start(feeds, at_once, true) : Ticket();
 }
 
 Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run) {
@@ -105,6 +130,10 @@ Ticket Core::infer(py::handle feeds, OnFull on_full, std::optional<double> timeo
   const Feeds views = converted(feeds);
   const SubmitOptions options{on_full, to_duration("timeout", timeout)};
   const auto deadline = deadline_after(options.timeout);
+  note_caller();
+  if (Ticket ticket = start_short(views, options);
+      ticket.accepted() || (ticket.code() != ErrorCode::none && ticket.code() != ErrorCode::queue_full))
+    return waited_for(std::move(ticket), deadline);
   if (!on_main_thread()) {
     // Signals go to the main thread, so this one starts and waits in one call: getting the GIL back
     // in between would cost a busy interpreter another turn.
@@ -115,7 +144,10 @@ Ticket Core::infer(py::handle feeds, OnFull on_full, std::optional<double> timeo
     if (ticket.code() != ErrorCode::none) raise(ticket.failure());
     return ticket;
   }
-  Ticket ticket = start_when_there_is_space(views, options, true);
+  return waited_for(start_when_there_is_space(views, options, true), deadline);
+}
+
+Ticket Core::waited_for(Ticket ticket, std::optional<Clock::time_point> deadline) {
   if (ticket.accepted() && !wait_until(ticket, deadline)) ticket.expire();
   if (ticket.code() != ErrorCode::none) raise(ticket.failure());
   return ticket;
@@ -126,6 +158,7 @@ std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {
   refuse_in_child();
   if (on_full == OnFull::wait) refuse_inside_own_run();
   const Feeds views = converted(feeds);
+  note_caller();
   auto ticket =
       std::make_shared<Ticket>(start_when_there_is_space(views, {on_full, std::nullopt}, false));
   if (!ticket->accepted()) raise(ticket->failure());
@@ -136,6 +169,7 @@ Ticket Core::try_submit(py::handle feeds, bool hold) {
   drop_deferred();
   refuse_in_child();
   const Feeds views = converted(feeds);
+  note_caller();
   Ticket ticket = start(
       views,
       {.on_full = OnFull::raise, .timeout = std::nullopt, .asks_again = true, .hold = hold}, false);

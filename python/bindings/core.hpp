@@ -19,6 +19,7 @@
 
 #include "feeds.hpp"
 #include "results.hpp"
+#include "seconds.hpp"
 
 namespace dynbatch::python {
 
@@ -75,13 +76,19 @@ class Core {
   const std::shared_ptr<const Signature>& signature() const noexcept { return signature_; }
   /// The batcher's, and with them the feeds that never came so far.
   Stats stats() const;
+  /// Calls that ran their rows without giving the GIL up.
+  std::uint64_t runs_with_gil() const noexcept { return runs_with_gil_; }
   std::uint64_t copied_arrays() const noexcept {
     return copied_arrays_.load(std::memory_order_relaxed);
   }
 
  private:
   explicit Core(const ModelSpec& spec);
+  void note_caller() noexcept;
+  bool keeps_gil(const Feeds& feeds, const SubmitOptions& options, bool may_run) noexcept;
   Ticket start(const Feeds& feeds, const SubmitOptions& options, bool may_run);
+  Ticket start_short(const Feeds& feeds, const SubmitOptions& options);
+  static Ticket waited_for(Ticket ticket, std::optional<Clock::time_point> deadline);
   Ticket start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run);
   Feeds converted(py::handle feeds);
   bool exceeds_queue(const Feeds& feeds) const noexcept;
@@ -93,6 +100,10 @@ class Core {
   std::unique_ptr<Batcher> batcher_;
   std::size_t queue_rows_ = 0;  // that the queue can hold at once
   std::unordered_map<PyObject*, LoopPort*> loop_ports_;
+  // Who called last, and how often without anybody in between.
+  unsigned long last_caller_ = 0;
+  std::uint32_t calls_in_a_row_ = 0;
+  std::uint64_t runs_with_gil_ = 0;
 };
 
 }  // namespace dynbatch::python

@@ -14,6 +14,10 @@ constexpr std::chrono::microseconds kLongestHold{200};
 
 constexpr const char* kCoreCapsule = "dynbatch.Core";
 
+// The port that is waking tasks on this thread. Most requests come from those, and asking asyncio for
+// the loop costs a system call.
+thread_local LoopPort* draining_here = nullptr;
+
 PyObject* running_loop() {
   static PyObject* const get = [] {
     return py::object(py::module_::import("asyncio").attr("get_running_loop")).release().ptr();
@@ -28,7 +32,9 @@ PyObject* submit_on_running_loop(PyObject* capsule, PyObject* feeds) {
   const auto& core =
       *static_cast<std::shared_ptr<Core>*>(PyCapsule_GetPointer(capsule, kCoreCapsule));
   try {
-    LoopPort* const port = core->loop_port(running_loop());
+    LoopPort* const port = draining_here != nullptr && draining_here->is_of(*core)
+                               ? draining_here
+                               : core->loop_port(running_loop());
     return (port == nullptr ? py::bool_(false) : port->submit(feeds)).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
@@ -80,7 +86,7 @@ bool LoopPort::holds_next() {
     return holding_;
   }
   if (!expects_more_ && now - last >= kLongestHold) return false;
-  if (!draining_ && !start_is_due_) {
+  if (draining_here != this && !start_is_due_) {
     py::handle(loop_).attr("call_soon")(py::cast(this).attr("start_held"));
     start_is_due_ = true;
   }
@@ -140,7 +146,7 @@ void LoopPort::drain() {
     unlist(*answer);
     answer->announced = true;
   }
-  draining_ = true;
+  draining_here = this;
   std::size_t woken = 0;
   try {
     while (woken < answers.size()) {
@@ -152,11 +158,12 @@ void LoopPort::drain() {
     // Ctrl-C or an exit ends this turn of the loop, and nobody else's.
     for (; woken < answers.size(); ++woken)
       reinterpret_cast<Answer*>(answers[woken].ptr())->wake_soon();
-    draining_ = expects_more_ = false;
+    draining_here = nullptr;
+    expects_more_ = false;
     start_held();
     throw;
   }
-  draining_ = false;
+  draining_here = nullptr;
   start_held();
 }
 

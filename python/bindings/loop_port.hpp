@@ -37,6 +37,7 @@ class LoopPort {
   /// Lets those requests start that have been held together.
   void start_held();
 
+  bool is_of(const Core& core) const noexcept { return port_ && core_.get() == &core; }
   int fd() const noexcept { return port_ ? port_->fd() : -1; }
   std::size_t in_flight() const noexcept { return port_ ? port_->in_flight() : 0; }
 
@@ -50,7 +51,6 @@ class LoopPort {
   PyObject* loop_;              // lives as long as this is not abandoned, since it owns this
   std::unique_ptr<Port> port_;  // null once abandoned
   Answer* in_flight_ = nullptr;
-  bool draining_ = false;
   bool expects_more_ = false;  // tasks are about to be woken that may submit again
   bool start_is_due_ = false;  // a call of start_held() stands in the loop's queue
   bool holding_ = false;

@@ -54,8 +54,8 @@ class GearTable:
     Attributes:
         gears: One entry a gear.
         cap: Rows of the largest batch that is formed. `batching="auto"`: the smallest gear whose
-            time per row is within 3 % of the best one; "always": the largest gear; "off": requests
-            run alone.
+            time per row, with 20 us for each batch beside its run, is within 3 % of the best one;
+            "always": the largest gear; "off": requests run alone.
         filled: Whether every batch has exactly the size of a gear.
         kind: What a gear fixes; "batch size" is the only kind so far.
     """
@@ -142,6 +142,8 @@ class Stats:
         runs_under_way: Runs at this moment.
         copied_arrays: Arrays that had to be copied before they could be queued: lists, strides,
             Fortran order, foreign byte order.
+        runs_with_gil: Calls that kept the GIL while they ran their rows: short runs of a thread that
+            nobody else has called beside lately.
         execution: "native" or "python": who runs the batches.
         python_threads: Threads of Python's that belong to this model at this moment.
     """
@@ -175,13 +177,13 @@ class Stats:
     workers: int
     runs_under_way: int
     copied_arrays: int
+    runs_with_gil: int
     execution: str
     python_threads: int
 
     @classmethod
-    def _of(
-        cls, native: _core.Stats, *, copied_arrays: int, execution: str, python_threads: int
-    ) -> Stats:
+    def _of(cls, core: _core.Batcher, *, execution: str, python_threads: int) -> Stats:
+        native = core.stats()
         return cls(
             accepted=native.accepted,
             succeeded=native.succeeded,
@@ -211,7 +213,8 @@ class Stats:
             unread_bytes=native.unread_bytes,
             workers=native.workers,
             runs_under_way=native.runs_under_way,
-            copied_arrays=copied_arrays,
+            copied_arrays=core.copied_arrays,
+            runs_with_gil=core.runs_with_gil,
             execution=execution,
             python_threads=python_threads,
         )

@@ -166,8 +166,7 @@ class Submitter(ABC):
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""
         runtime = self._runtime or self._start(None)
         return Stats._of(
-            runtime.core.stats(),
-            copied_arrays=runtime.core.copied_arrays,
+            runtime.core,
             execution=runtime.execution,
             python_threads=runtime.python_threads,
         )

@@ -45,6 +45,9 @@ class ModelAtomic {
   T fetch_or(T bits, std::memory_order order) noexcept {
     return update(order, [bits](T old) { return static_cast<T>(old | bits); });
   }
+  T fetch_and(T bits, std::memory_order order) noexcept {
+    return update(order, [bits](T old) { return static_cast<T>(old & bits); });
+  }
   bool compare_exchange_strong(T& expected, T desired, std::memory_order order,
                                std::memory_order) noexcept {
     const bool seq_cst = order == std::memory_order_seq_cst;

@@ -30,6 +30,8 @@ FOUND_BY = {
     "forgets_space": "SpaceModel.WhoWaitsForRoomGetsIt",
     "no_scan_after_permit": "PermitsModel.ACallerLeavesTheRowsOfOthersToAWorker",
     "no_scan_after_delay": "DelayModel.RowsBecomeDueWhenTheDelayGoes",
+    "starts_unseen": "HoldModel.AHolderStartsWhatItHeld",
+    "stays_held": "HoldModel.WhoDoesNotHoldIsNotKeptWaiting",
     "drops_wake_up": "PermitsModel.AWorkerComesForEveryRow",
     "stays_on_its_way": "PermitsModel.AThreadThatComesAgainFindsAWorker",
     "sleeps_without_look": "PermitsModel.AWorkerThatComesLateLooks",

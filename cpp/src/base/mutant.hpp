@@ -21,6 +21,8 @@
   X(forgets_space)         /* room that comes back is not handed on */     \
   X(no_scan_after_permit)  /* a caller gives its permit back and goes */   \
   X(no_scan_after_delay)   /* a new delay does not look for what is due */ \
+  X(starts_unseen)         /* what was held may start, and nobody looks */ \
+  X(stays_held)            /* who does not hold leaves a block held */     \
   X(drops_wake_up)         /* a worker is handed a permit and not woken */ \
   X(stays_on_its_way)      /* a worker that looks counts as on its way */  \
   X(sleeps_without_look)   /* a worker parks after the lock was free */    \

@@ -75,6 +75,9 @@ class RequestQueue {
   /// Whether a block may be ready to be taken; a hint.
   bool looks_ready() const noexcept;
 
+  /// Whether the open block has no rows so far; a hint. False where no block is open.
+  bool looks_empty() const noexcept;
+
   /// Rows that can be claimed now for `key` without waiting, up to `wanted`.
   std::size_t unsafe_room(std::size_t wanted, BatchKey key) const noexcept;
   /// Claims up to `rows` rows of one block, opening the next one if that is needed. Nothing if less
@@ -122,7 +125,7 @@ class RequestQueue {
   static bool held(std::uint64_t word) noexcept { return (word & kHeld) != 0; }
   /// The word with `rows` more claimed: a block is held from its first claim on until one is not.
   static std::uint64_t with_claim(std::uint64_t word, std::uint32_t rows, bool hold) noexcept {
-    if (!hold) word &= ~kHeld;
+    if (!hold && !DYNBATCH_MUTANT(stays_held)) word &= ~kHeld;
     if (hold && claimed(word) == 0) word |= kHeld;
     return word + rows * kClaimedOne;
   }
@@ -210,6 +213,14 @@ bool RequestQueue<P, Part>::looks_ready() const noexcept {
   // relaxed: a hint, the taker looks again under the lock.
   const std::uint64_t word = blocks_[index].word.load(std::memory_order_relaxed);
   return sealed(word) || (published(word) > 0 && !held(word));
+}
+
+template <class P, class Part>
+bool RequestQueue<P, Part>::looks_empty() const noexcept {
+  // acquire: pairs with unsafe_open_next: publishes that the block is open.
+  const std::uint32_t index = open_.load(std::memory_order_acquire);
+  // relaxed: a hint.
+  return index != kNone && claimed(blocks_[index].word.load(std::memory_order_relaxed)) == 0;
 }
 
 template <class P, class Part>

@@ -1,6 +1,7 @@
 // What is counted once a batch. Not thread-safe: lives under the runtime's lock.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +36,8 @@ struct BatchStatistics {
   Histogram queue_wait;
   Histogram run_time;
   Nanoseconds run_time_average = 0;  // moving, of the last eight runs or so
+  std::array<Nanoseconds, 32> recent_runs{};
+  Nanoseconds longest_recent_run = 0;
 
   void add(const RunRecord& run) noexcept {
     rows += run.rows;
@@ -45,9 +48,17 @@ struct BatchStatistics {
     runs_on_callers += run.on_caller ? 1 : 0;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
+    note_recent(run.run_time);
     run_time_average = run_time_average == 0
                            ? run.run_time
                            : run_time_average + (run.run_time - run_time_average) / 8;
+  }
+  void note_recent(Nanoseconds time) noexcept {
+    Nanoseconds& oldest = recent_runs[batches % recent_runs.size()];
+    const bool rescan = oldest == longest_recent_run && time < oldest;
+    oldest = time;
+    longest_recent_run = rescan ? *std::max_element(recent_runs.begin(), recent_runs.end())
+                                : std::max(longest_recent_run, time);
   }
   void add(CloseReason reason) noexcept { ++closed[static_cast<std::size_t>(reason)]; }
 };

@@ -177,6 +177,10 @@ Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& op
   return ticket;
 }
 
+bool Batcher::runs_alone_within(std::chrono::nanoseconds time) const noexcept {
+  return implementation_->runtime().runs_alone_within(time.count());
+}
+
 void Batcher::start_held() noexcept { implementation_->runtime().start_held(); }
 
 void Batcher::notify_space(CompletionPort& port, void* context, std::size_t rows) noexcept {

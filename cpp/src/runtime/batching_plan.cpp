@@ -21,6 +21,8 @@ constexpr std::size_t kMostLendable = 32;
 constexpr std::size_t kLendableBytes = std::size_t{64} << 20;
 constexpr Nanoseconds kLongestLinger = 20'000;
 constexpr std::size_t kMaxWorkers = 1024;
+// What a batch costs beside its run: taking and ending it, and the turn of an event loop that it takes.
+constexpr double kBatchSeconds = 20e-6;
 // Far more than any memory, so that the bytes of several times kMaxBlocks blocks can be counted.
 constexpr std::size_t kMostBlockBytes =
     std::numeric_limits<std::size_t>::max() / (4 * (kMaxBlocks + kMaxWorkers));
@@ -124,16 +126,16 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
 
 std::size_t measured_cap(const GearTable& table) noexcept {
   constexpr double kWorthwhile = 1.03;
+  const auto per_row = [](const Gear& gear) {
+    return (gear.seconds + kBatchSeconds) / static_cast<double>(gear.batch_size);
+  };
   double best = 0.0;
   for (const Gear& gear : table.gears) {
-    const double per_row = gear.seconds / static_cast<double>(gear.batch_size);
-    if (best == 0.0 || per_row < best) best = per_row;
+    if (best == 0.0 || per_row(gear) < best) best = per_row(gear);
   }
   std::size_t cap = table.largest();
   for (const Gear& gear : table.gears) {
-    if (gear.seconds <= kWorthwhile * best * static_cast<double>(gear.batch_size)) {
-      cap = std::min(cap, gear.batch_size);
-    }
+    if (per_row(gear) <= kWorthwhile * best) cap = std::min(cap, gear.batch_size);
   }
   return cap;
 }

@@ -30,7 +30,8 @@ void check_gears(const std::vector<std::size_t>& gears);
 /// Throws unless 0 <= delay <= 10 s.
 void check_delay(std::chrono::nanoseconds delay);
 
-/// The smallest gear whose time per row is within 3 % of the best one.
+/// The smallest gear whose time per row is within 3 % of the best one. A batch costs time beside its run,
+/// which counts.
 std::size_t measured_cap(const GearTable& table) noexcept;
 
 /// Sizes of the memory for batches of up to `table.cap` rows. Throws as plan_batching does, and

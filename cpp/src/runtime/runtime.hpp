@@ -83,6 +83,9 @@ class Runtime {
   void set_max_delay(Nanoseconds delay) noexcept;
   /// A moving average of the last runs; 0 before the first.
   Nanoseconds average_run_time() const noexcept;
+  /// Whether a blocking call that starts now would lead at once, with no rows but its own, and be back
+  /// within `time` if its run takes no longer than the last ones; a hint.
+  bool runs_alone_within(Nanoseconds time) const noexcept;
   /// Blocks until that many threads are inside work(), or the runtime is closed.
   void wait_for_workers(std::size_t count) noexcept;
   Nanoseconds max_delay() const noexcept { return delay_.load(std::memory_order_relaxed); }
@@ -207,6 +210,7 @@ class Runtime {
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void note_run(const RunRecord& run) noexcept;
+  void unsafe_add_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
   void store_copy(R& request, const Part<P>& part, std::uint32_t row,
@@ -256,6 +260,7 @@ class Runtime {
   typename P::template atomic<bool> closing_{false};
   typename P::template atomic<bool> cancelling_{false};
   typename P::template atomic<Nanoseconds> delay_;
+  typename P::template atomic<Nanoseconds> longest_recent_run_{0};
 
   alignas(kCacheLine) mutable typename P::Mutex mutex_;
   // Under the lock, all that follows.

@@ -178,6 +178,14 @@ Nanoseconds Runtime<P>::average_run_time() const noexcept {
 }
 
 template <class P>
+bool Runtime<P>::runs_alone_within(Nanoseconds time) const noexcept {
+  // relaxed, all: a hint, and what is done next decides by itself.
+  return callers_run_ && !forked() && delay_.load(std::memory_order_relaxed) == 0 &&
+         permits_.load(std::memory_order_relaxed) == setup_.workers && queue_.looks_empty() &&
+         longest_recent_run_.load(std::memory_order_relaxed) <= time;
+}
+
+template <class P>
 void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
   while (!forked()) {
     // acquire: pairs with work: the count changes before the word does.

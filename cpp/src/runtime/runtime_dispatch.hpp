@@ -36,7 +36,7 @@ void Runtime<P>::start_held() noexcept {
   {
     const Lock lock(mutex_);
     queue_.unsafe_release_held();
-    unsafe_hand_out(list);
+    if (!DYNBATCH_MUTANT(starts_unseen)) unsafe_hand_out(list);
     unsafe_note_rest();  // as in dispatch
   }
   list.wake();

@@ -284,7 +284,14 @@ void Runtime<P>::tell_all(R* to_tell, const Tally& tally) noexcept {
 template <class P>
 void Runtime<P>::note_run(const RunRecord& run) noexcept {
   const Lock lock(mutex_);
+  unsafe_add_run(run);
+}
+
+template <class P>
+void Runtime<P>::unsafe_add_run(const RunRecord& run) noexcept {
   statistics_.add(run);
+  // relaxed: a hint for callers.
+  longest_recent_run_.store(statistics_.longest_recent_run, std::memory_order_relaxed);
 }
 
 template <class P>
@@ -299,7 +306,7 @@ void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcep
   --leading_;
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
-  if (record.ran) statistics_.add(record.run);
+  if (record.ran) unsafe_add_run(record.run);
   unsafe_note_waits(record);
   if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();

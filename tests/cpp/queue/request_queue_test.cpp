@@ -75,6 +75,32 @@ TEST(RequestQueue, PublisherOfTheLastRowSeesTheBlockFull) {
   EXPECT_TRUE(queue.publish(queue.claim(2), 1).full);
 }
 
+TEST(RequestQueue, ABlockIsHeldWhileAllItsClaimersHoldIt) {
+  OpenQueue queue(2, 8);
+  EXPECT_TRUE(queue.publish(queue.claim(1, true), 1).held);
+  EXPECT_FALSE(queue.looks_ready());
+  EXPECT_TRUE(queue.publish(queue.claim(1, true), 2).held);
+  EXPECT_FALSE(queue.publish(queue.claim(1), 3).held);
+  EXPECT_TRUE(queue.looks_ready());
+  EXPECT_FALSE(queue.publish(queue.claim(1, true), 4).held) << "somebody there does not wait";
+}
+
+TEST(RequestQueue, AHeldBlockIsReleasedByItsHolder) {
+  OpenQueue queue(2, 8);
+  queue.publish(queue.claim(1, true), 1);
+  queue.unsafe_release_held();
+  EXPECT_TRUE(queue.looks_ready());
+  EXPECT_FALSE(queue.publish(queue.claim(1, true), 2).held);
+}
+
+TEST(RequestQueue, TheNextLifeOfABlockIsNotHeld) {
+  OpenQueue queue(1, 2);
+  queue.publish(queue.claim(2, true), 1);
+  queue.unsafe_recycle(queue.unsafe_take([](const auto&) { return true; }));
+  queue.unsafe_open_next();
+  EXPECT_FALSE(queue.publish(queue.claim(1), 2).held);
+}
+
 TEST(RequestQueue, TakeReturnsThePartsWithTheirRows) {
   OpenQueue queue(2, 8);
   queue.put(3, 11);
