@@ -55,7 +55,7 @@ def scenarios(real_crowd: int) -> dict[str, MakeScenario]:
             f"{name}_threads": partial(real.crowd, name, real_crowd)
             for name in (real.VOICE, *real.NAMES)
         },
-        "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd),
+        "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2),
     }
 
 

@@ -64,7 +64,6 @@ def crowd(model_name: str, callers: int) -> Iterator[Scenario]:
         contenders = [
             dynbatch_threads(DEFAULT, model, rows, callers),
             unbatched(from_workers, rows, workers, threads=1),
-            unbatched(f"unbatched from {callers} threads", rows, callers, threads=1),
             unbatched(as_written, rows, callers, threads=0),
         ]
         baselines = [from_workers]
@@ -129,7 +128,7 @@ def two_workers(model_name: str, callers: int) -> Iterator[Scenario]:
                 "cap": models[2].gears.cap,
                 "seconds_by_gear": _seconds_by_gear(models[2]),
                 "rows_wanted": ROWS_PER_BLOCK,
-                "runs_at_once": 1,
+                "runs_at_once": 2,
             },
         )
 
