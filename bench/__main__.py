@@ -24,14 +24,17 @@ from bench.report.page import FORMAT, page
 
 CROWD = 64
 REAL_CROWD, QUICK_REAL_CROWD = 32, 4
+QUICK_LARGEST = 8  # rows of a batch of real models, whose loading takes most of a quick run
 BLOCKS, SECONDS = 7, 0.6
 QUICK_BLOCKS, QUICK_SECONDS = 2, 0.2
 
 MakeScenario = Callable[[], AbstractContextManager[Scenario]]
 
 
-def scenarios(real_crowd: int) -> dict[str, MakeScenario]:
-    """All of them by name, with that many callers on real models."""
+def scenarios(quick: bool) -> dict[str, MakeScenario]:
+    """All of them by name."""
+    real_crowd = QUICK_REAL_CROWD if quick else REAL_CROWD
+    options = {"max_batch_size": QUICK_LARGEST} if quick else {}
     return {
         "mlp_threads": partial(small.threads, CROWD),
         "mlp_coroutines": partial(small.coroutines, CROWD),
@@ -47,21 +50,21 @@ def scenarios(real_crowd: int) -> dict[str, MakeScenario]:
             for share in arrivals.SHARES
         },
         **{
-            f"{name}_lone_{size}": partial(real.lone, name, size)
+            f"{name}_lone_{size}": partial(real.lone, name, size, **options)
             for name in real.NAMES
             for size in real.LONE_ROWS
         },
         **{
-            f"{name}_threads": partial(real.crowd, name, real_crowd)
+            f"{name}_threads": partial(real.crowd, name, real_crowd, **options)
             for name in (real.VOICE, *real.NAMES)
         },
-        "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2),
+        "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
     }
 
 
 MEMORY = "memory"
 MICRO = "micro"
-EVERYTHING = (*scenarios(REAL_CROWD), MEMORY, MICRO)
+EVERYTHING = (*scenarios(quick=False), MEMORY, MICRO)
 
 
 def run(
@@ -94,8 +97,7 @@ def run(
 
 
 def _load(name: str, quick: bool) -> dict[str, Any]:
-    make = scenarios(QUICK_REAL_CROWD if quick else REAL_CROWD)[name]
-    with make() as scenario:
+    with scenarios(quick)[name]() as scenario:
         if quick:
             return measure_scenario(scenario, QUICK_BLOCKS, QUICK_SECONDS, progress)
         seconds = max(SECONDS, real.seconds_per_block(scenario))

@@ -49,13 +49,13 @@ def _seconds_by_gear(model: dynbatch.Model) -> dict[int, float]:
 
 
 @contextmanager
-def crowd(model_name: str, callers: int) -> Iterator[Scenario]:
+def crowd(model_name: str, callers: int, **options: Any) -> Iterator[Scenario]:
     """That many threads, each with one row at a time."""
     rows, dimensions = _rows(model_name, ROW_COUNT)
     workers = cpu_count()
     with ExitStack() as stack:
         started = time.perf_counter()
-        model = stack.enter_context(_load(rows, dimensions))
+        model = stack.enter_context(_load(rows, dimensions, **options))
         load_seconds = time.perf_counter() - started
         times = _seconds_by_gear(model)
         best = min(times, key=lambda size: times[size] / size)
@@ -89,11 +89,11 @@ def crowd(model_name: str, callers: int) -> Iterator[Scenario]:
 
 
 @contextmanager
-def lone(model_name: str, size: int) -> Iterator[Scenario]:
+def lone(model_name: str, size: int, **options: Any) -> Iterator[Scenario]:
     """One caller that nobody keeps company, with that many rows a request."""
     single, dimensions = _rows(model_name, LONE_ROW_COUNT)
     rows = single.grouped(size, 1)
-    with _load(single, dimensions) as model:
+    with _load(single, dimensions, **options) as model:
         yield Scenario(
             name=f"{model_name}_lone_{size}",
             title=f"{model_name}, a lone caller with {size} row{'s' * (size > 1)} a request",
@@ -108,11 +108,13 @@ def lone(model_name: str, size: int) -> Iterator[Scenario]:
 
 
 @contextmanager
-def two_workers(model_name: str, callers: int) -> Iterator[Scenario]:
+def two_workers(model_name: str, callers: int, **options: Any) -> Iterator[Scenario]:
     """Two workers against one where computing is all, beside what plain sessions gain by it."""
     rows, dimensions = _rows(model_name, ROW_COUNT)
     with ExitStack() as stack:
-        models = {n: stack.enter_context(_load(rows, dimensions, workers=n)) for n in (1, 2)}
+        models = {
+            n: stack.enter_context(_load(rows, dimensions, workers=n, **options)) for n in (1, 2)
+        }
         names = {1: "dynbatch, 1 worker", 2: "dynbatch, 2 workers"}
         plain = {1: "unbatched from 1 thread", 2: "unbatched from 2 threads"}
         yield Scenario(
