@@ -14,29 +14,57 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.load import real, small
+from bench.load import arrivals, real, small
 from bench.load.interleave import Scenario
 from bench.load.interleave import measure as measure_scenario
 from bench.load.models import ROOT
+from bench.memory import compare
 from bench.micro import programs
 from bench.report.page import FORMAT, page
 
 CROWD = 64
-REAL_CROWD = 32
-BLOCKS, SECONDS = 9, 0.6
+REAL_CROWD, QUICK_REAL_CROWD = 32, 4
+QUICK_LARGEST = 8  # rows of a batch of real models, whose loading takes most of a quick run
+BLOCKS, SECONDS = 7, 0.6
 QUICK_BLOCKS, QUICK_SECONDS = 2, 0.2
 
 MakeScenario = Callable[[], AbstractContextManager[Scenario]]
 
-SCENARIOS: dict[str, MakeScenario] = {
-    "mlp_threads": partial(small.threads, CROWD),
-    "mlp_coroutines": partial(small.coroutines, CROWD),
-    "mlp_lone": partial(small.lone, "mlp", "MLP 256-1024-256"),
-    "one_gemm_lone": partial(small.lone, "one_gemm", "One Gemm 64 by 64"),
-    **{f"{name}_threads": partial(real.crowd, name, REAL_CROWD) for name in real.NAMES},
-}
+
+def scenarios(quick: bool) -> dict[str, MakeScenario]:
+    """All of them by name."""
+    real_crowd = QUICK_REAL_CROWD if quick else REAL_CROWD
+    options = {"max_batch_size": QUICK_LARGEST} if quick else {}
+    return {
+        "mlp_threads": partial(small.threads, CROWD),
+        "mlp_coroutines": partial(small.coroutines, CROWD),
+        "null_threads": partial(small.null_threads, CROWD),
+        "null_coroutines": partial(small.null_coroutines, CROWD),
+        "mlp_lone": partial(small.lone, "mlp"),
+        "one_gemm_lone": partial(small.lone, "one_gemm"),
+        "mlp_lone_busy": small.busy_lone,
+        "mlp_threads_busy": partial(small.busy_threads, CROWD),
+        "mlp_coroutines_busy": partial(small.busy_coroutines, CROWD),
+        **{
+            f"mlp_arrivals_{round(100 * share)}": partial(arrivals.arrivals, share)
+            for share in arrivals.SHARES
+        },
+        **{
+            f"{name}_lone_{size}": partial(real.lone, name, size, **options)
+            for name in real.NAMES
+            for size in real.LONE_ROWS
+        },
+        **{
+            f"{name}_threads": partial(real.crowd, name, real_crowd, **options)
+            for name in (real.VOICE, *real.NAMES)
+        },
+        "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
+    }
+
+
+MEMORY = "memory"
 MICRO = "micro"
-EVERYTHING = (*SCENARIOS, MICRO)
+EVERYTHING = (*scenarios(quick=False), MEMORY, MICRO)
 
 
 def run(
@@ -51,12 +79,15 @@ def run(
         "load_average_before": os.getloadavg(),
         "left_out": list(EVERYTHING),
         "scenarios": [],
+        "memory": [],
         "micro": [],
     }
     for name in names:
         if name == MICRO:
             repetitions, seconds = (2, 0.01) if quick else (BLOCKS, 0.1)
             results["micro"] = programs.measure(micro_folder, repetitions, seconds, progress)
+        elif name == MEMORY:
+            results["memory"] = compare.measure(quick, progress)
         else:
             results["scenarios"].append(_load(name, quick))
         results["left_out"].remove(name)
@@ -66,11 +97,11 @@ def run(
 
 
 def _load(name: str, quick: bool) -> dict[str, Any]:
-    blocks, seconds = (QUICK_BLOCKS, QUICK_SECONDS) if quick else (BLOCKS, SECONDS)
-    with SCENARIOS[name]() as scenario:
-        if "seconds_by_gear" in scenario.notes:
-            seconds = max(seconds, real.seconds_per_block(scenario))
-        return measure_scenario(scenario, blocks, seconds, progress)
+    with scenarios(quick)[name]() as scenario:
+        if quick:
+            return measure_scenario(scenario, QUICK_BLOCKS, QUICK_SECONDS, progress)
+        seconds = max(SECONDS, real.seconds_per_block(scenario))
+        return measure_scenario(scenario, BLOCKS, seconds, progress)
 
 
 def progress(text: str) -> None:

@@ -52,7 +52,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Block:
-    """What one loop measured."""
+    """What one loop measured between the two times of `span_ns`, those of `perf_counter_ns`.
+
+    `busy_kept` is the share of its speed that a busy Python thread kept, where there was one.
+    """
 
     rows_per_second: float
     p50_us: float
@@ -61,6 +64,8 @@ class Block:
     foreign_cpu: float
     calls: int
     checked: int
+    span_ns: tuple[int, int] = (0, 0)
+    busy_kept: float | None = None
 
 
 @dataclass
@@ -224,6 +229,7 @@ def _summary(
         foreign_cpu=span.end.cpu.foreign_share(span.start.cpu),
         calls=len(latencies_ns),
         checked=checked,
+        span_ns=(span.start.ns, span.end.ns),
     )
 
 

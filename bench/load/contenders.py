@@ -43,7 +43,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Rows:
-    """A model, single rows to ask it, and its answers to each of them alone.
+    """A model, requests of one row or more to ask it, and its answers to each row alone.
 
     All outputs are asked for; the one that is compared is `output`, at `position`, within
     `tolerance` of its largest value.
@@ -66,9 +66,22 @@ class Rows:
 
     def requests(self) -> list[Request]:
         return [
-            Request(f, e, tolerance=self.tolerance)
+            Request(f, e, row_count(f), self.tolerance)
             for f, e in zip(self.feeds, self.expected, strict=True)
         ]
+
+    def grouped(self, size: int, callers: int) -> Rows:
+        """The rows in requests of that many, one a caller at least; rows recur if need be."""
+        total = len(self.feeds)
+        groups = [
+            [(i * size + j) % total for j in range(size)]
+            for i in range(max(callers, total // size))
+        ]
+        return dataclasses.replace(
+            self,
+            feeds=[joined([self.feeds[k] for k in group]) for group in groups],
+            expected=[np.concatenate([self.expected[k] for k in group]) for group in groups],
+        )
 
     def arrays(self) -> list[Request]:
         """The same for batchers that take the array of a model's one input."""
@@ -79,6 +92,15 @@ class Rows:
     def row_shape(self) -> tuple[int, ...]:
         (array,) = self.feeds[0].values()
         return tuple(array.shape[1:])
+
+
+def row_count(feeds: Feeds) -> int:
+    return len(next(iter(feeds.values())))
+
+
+def joined(feeds: Sequence[Feeds]) -> Feeds:
+    """One feed of all their rows."""
+    return {name: np.concatenate([each[name] for each in feeds]) for name in feeds[0]}
 
 
 def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
@@ -96,7 +118,7 @@ def itself(answer: Any) -> Array:
 
 
 def unbatched(name: str, rows: Rows, callers: int, *, threads: int) -> Contender:
-    """`InferenceSession.run` from that many threads on one session."""
+    """`InferenceSession.run` from that many threads on one session, one call a request."""
     run = functools.partial(session(rows.path, threads).run, None)
     output = operator.itemgetter(rows.position)
     return Contender(
@@ -121,14 +143,10 @@ def bound(name: str, rows: Rows, *, threads: int) -> Contender:
 def preformed(name: str, rows: Rows, batch_size: int, callers: int) -> Contender:
     """Batches that stand ready, from that many threads on one session: see peers/preformed.py."""
     model = session(rows.path, threads=1)
-    batches = max(callers, len(rows.feeds) // batch_size)
-    requests = []
-    for i in range(batches):
-        picked = [(i * batch_size + j) % len(rows.feeds) for j in range(batch_size)]
-        feeds = {key: np.concatenate([rows.feeds[p][key] for p in picked]) for key in rows.feeds[0]}
-        expected = np.concatenate([rows.expected[p] for p in picked])
-        batch = PreformedBatch(model, feeds)
-        requests.append(Request(batch, expected, batch_size, rows.tolerance))
+    requests = [
+        dataclasses.replace(request, argument=PreformedBatch(model, request.argument))
+        for request in rows.grouped(batch_size, callers).requests()
+    ]
     return Contender(
         name,
         callers,
@@ -177,7 +195,7 @@ def dynbatch_threads(name: str, model: dynbatch.Model, rows: Rows, callers: int)
     run = functools.partial(model.run, None)
     output = operator.itemgetter(rows.position)
     measure = functools.partial(from_threads, run, output, rows.requests(), callers)
-    return Contender(name, callers, measure, functools.partial(_batches_of, model))
+    return Contender(name, callers, measure, functools.partial(batches_of, model))
 
 
 def dynbatch_coroutines(name: str, model: dynbatch.Model, rows: Rows, callers: int) -> Contender:
@@ -188,9 +206,9 @@ def dynbatch_coroutines(name: str, model: dynbatch.Model, rows: Rows, callers: i
     def measure(seconds: float) -> Block:
         return asyncio.run(from_coroutines(model.infer_async, output, requests, callers, seconds))
 
-    return Contender(name, callers, measure, functools.partial(_batches_of, model))
+    return Contender(name, callers, measure, functools.partial(batches_of, model))
 
 
-def _batches_of(model: dynbatch.Model) -> tuple[int, int]:
+def batches_of(model: dynbatch.Model) -> tuple[int, int]:
     stats = model.stats()
     return stats.batches, stats.rows

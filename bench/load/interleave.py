@@ -27,6 +27,20 @@ class Qualification:
 
 
 @dataclasses.dataclass(frozen=True)
+class Aim:
+    """What is asked of a contender's ratio to the best of some baselines, in the median of turns.
+
+    Rates are to be at least `asked`, times ("..._us") at most; `hoped` is what would be better yet.
+    """
+
+    contender: str
+    baselines: Sequence[str]
+    asked: float
+    hoped: float | None = None
+    metric: str = "rows_per_second"
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenario:
     """One question, and those who are compared on it.
 
@@ -40,15 +54,19 @@ class Scenario:
     baselines: Sequence[str]
     metric: str = "rows_per_second"
     qualification: Qualification | None = None
+    aims: Sequence[Aim] = ()
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress) -> dict[str, Any]:
     """The scenario's part of the results: each contender's blocks, taken in rotating order."""
     contenders = scenario.contenders
-    unknown = set(scenario.baselines) - {contender.name for contender in contenders}
+    named = {*scenario.baselines}
+    for aim in scenario.aims:
+        named |= {aim.contender, *aim.baselines}
+    unknown = named - {contender.name for contender in contenders}
     if unknown:
-        raise ValueError(f"baselines: no contender is named {', '.join(sorted(unknown))}")
+        raise ValueError(f"{scenario.name}: no contender is named {', '.join(sorted(unknown))}")
     taken: list[list[dict[str, Any]]] = [[] for _ in contenders]
     for contender in contenders:
         _block(scenario, contender, WARM_UP_SECONDS)
@@ -64,6 +82,7 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
         "metric": scenario.metric,
         "baselines": list(scenario.baselines),
         "qualification": scenario.qualification and dataclasses.asdict(scenario.qualification),
+        "aims": [dataclasses.asdict(aim) for aim in scenario.aims],
         "seconds_per_block": seconds,
         "notes": scenario.notes,
         "contenders": [
@@ -76,9 +95,10 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
 def _block(scenario: Scenario, contender: Contender, seconds: float) -> dict[str, Any]:
     batches, rows = contender.batches()
     try:
-        block = dataclasses.asdict(contender.measure(seconds))
+        measured = dataclasses.asdict(contender.measure(seconds))
     except Exception as error:
         raise ContenderError(f"{scenario.name}: {contender.name}: {error}") from error
+    block = {key: value for key, value in measured.items() if value is not None}
     batches_after, rows_after = contender.batches()
     if batches_after > batches:
         block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)

@@ -1,4 +1,7 @@
-"""Renders results: `python -m bench.report RESULTS [--out PAGE | --into README...]`."""
+"""Renders results: `python -m bench.report RESULTS [--out PAGE | --into README...]`.
+
+A whole page in a file has pictures, in the folder `figures` beside it; what is printed has none.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,26 @@ from typing import Any
 from bench.report.excerpt import MARKED, with_excerpts
 from bench.report.page import HEADING, page
 
+FIGURES = "figures"
 
-def with_figures(text: str, results: dict[str, Any]) -> str:
-    """The text with fresh figures: between its comments, or else from its heading to its end."""
+
+def illustrated(results: dict[str, Any], path: Path) -> str:
+    """The page that belongs into that file, whose pictures are drawn."""
+    from bench.report.pictures import draw  # matplotlib is slow to import, and not always needed
+
+    drawn = draw(results, path.parent / FIGURES)
+    return page(results, {caption: f"{FIGURES}/{file.name}" for caption, file in drawn.items()})
+
+
+def with_figures(path: Path, results: dict[str, Any]) -> str:
+    """The file's text with fresh figures: between its comments, or else from its heading on."""
+    text = path.read_text()
     if MARKED.search(text):
         return with_excerpts(text, results)
     before, found, _ = text.partition(HEADING)
     if not found:
         raise ValueError(f"no line {HEADING!r} and no comment <!-- figures: ... -->")
-    return before + page(results)
+    return before + illustrated(results, path)
 
 
 def main() -> None:
@@ -36,12 +50,12 @@ def main() -> None:
     results = json.loads(arguments.results.read_text())
     for path in arguments.into or ():
         try:
-            text = with_figures(path.read_text(), results)
+            text = with_figures(path, results)
         except ValueError as error:
             parser.error(f"{path}: {error}")
         path.write_text(text)
     if arguments.out is not None:
-        arguments.out.write_text(page(results))
+        arguments.out.write_text(illustrated(results, arguments.out))
     elif not arguments.into:
         print(page(results), end="")
 

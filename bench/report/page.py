@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-FORMAT = 2  # of the results that a page is made of
+from bench.report.aims import aims_table, of_scenario
+from bench.report.cells import rate, ratio, row, spread, time_us
+from bench.report.memory import memory
+from bench.report.micro import micro
+
+FORMAT = 3  # of the results that a page is made of
 HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
 
 
-def page(results: dict[str, Any]) -> str:
-    """The whole page."""
+def page(results: dict[str, Any], pictures: Mapping[str, str] | None = None) -> str:
+    """The whole page; `pictures` are links by the caption of what they show."""
     check_format(results)
-    parts = [_heading(results)]
+    parts = [_heading(results), aims_table(results)]
+    parts += [f"![{caption}]({link})" for caption, link in (pictures or {}).items()]
     parts += [_scenario(scenario) for scenario in results["scenarios"]]
+    if results["memory"]:
+        parts.append(memory(results["memory"]))
     if results["micro"]:
-        parts.append(_micro(results["micro"]))
-    return "\n\n".join(parts) + "\n"
+        parts.append(micro(results["micro"]))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def check_format(results: dict[str, Any]) -> None:
@@ -71,19 +78,36 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         "CPU us a row",
         "rows a batch",
     ]
-    lines = [_row(header), _row(["---"] + ["---:"] * (len(header) - 1))]
+    busy = "busy_kept" in scenario["contenders"][0]["blocks"][0]
+    if busy:
+        header.append("the busy thread keeps")
+    lines = [row(header), row(["---"] + ["---:"] * (len(header) - 1))]
     for contender in scenario["contenders"]:
         if shown is not None and contender["name"] not in shown:
             continue
         blocks = contender["blocks"]
-        cells = [contender["name"], _spread([b["rows_per_second"] for b in blocks], rate)]
-        cells += [_ratio(scenario["metric"], contender, by_name[name]) for name in baselines]
-        cells += [_spread([b[key] for b in blocks], time_us) for key in ("p50_us", "p99_us")]
+        cells = [contender["name"], spread([b["rows_per_second"] for b in blocks], rate)]
+        cells += [
+            ratio(scenario["metric"], contender, by_name[name]) + _aim(scenario, contender, name)
+            for name in baselines
+        ]
+        cells += [spread([b[key] for b in blocks], time_us) for key in ("p50_us", "p99_us")]
         cells.append(time_us(statistics.median(b["cpu_us_per_row"] for b in blocks)))
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
-        lines.append(_row(cells))
+        if busy:
+            cells.append(spread([b["busy_kept"] for b in blocks], "{:.0%}".format))
+        lines.append(row(cells))
     return "\n".join(lines)
+
+
+def _aim(scenario: dict[str, Any], contender: dict[str, Any], baseline: str) -> str:
+    """What is asked of this ratio, to stand beside it."""
+    for aim in scenario["aims"]:
+        asked = (aim["contender"], list(aim["baselines"]), aim["metric"])
+        if asked == (contender["name"], [baseline], scenario["metric"]):
+            return f", aim {of_scenario(scenario, aim).aim()}"
+    return ""
 
 
 def _heading(results: dict[str, Any]) -> str:
@@ -112,22 +136,40 @@ def _scenario(scenario: dict[str, Any]) -> str:
     parts = [f"### {scenario['title']}", table(scenario)]
     if scenario["qualification"]:
         parts.append(_qualification(scenario))
+    parts += _best_of(scenario)
     blocks = len(scenario["contenders"][0]["blocks"])
     checked = sum(b["checked"] for c in scenario["contenders"] for b in c["blocks"])
     parts.append(
         f"{blocks} blocks of {scenario['seconds_per_block']:.2g} s; {checked} answers checked."
     )
-    if "cap" in scenario["notes"]:
-        times = scenario["notes"]["seconds_by_gear"]
-        per_row = ", ".join(
-            f"{size}: {1e6 * seconds / int(size):,.0f}" for size, seconds in times.items()
-        )
-        parts[-1] += (
-            f" dynbatch forms batches of up to {scenario['notes']['cap']}; measured at load, in us "
-            f"a row by batch size: {per_row}. Loading took "
-            f"{scenario['notes']['load_seconds']:.1f} s."
-        )
+    parts += _notes(scenario["notes"])
     return "\n\n".join(parts)
+
+
+def _best_of(scenario: dict[str, Any]) -> list[str]:
+    """Aims over the best of several baselines, which have no column of their own."""
+    found = [of_scenario(scenario, aim) for aim in scenario["aims"] if len(aim["baselines"]) > 1]
+    return [
+        f"{each.what}, whichever is better in a turn: {spread(each.ratios, '{:.2f}'.format)}, "
+        f"aim {each.aim()}."
+        for each in found
+    ]
+
+
+def _notes(notes: dict[str, Any]) -> list[str]:
+    if "seconds_by_gear" not in notes:
+        return []
+    times = notes["seconds_by_gear"]
+    per_row = ", ".join(
+        f"{size}: {1e6 * seconds / int(size):,.0f}" for size, seconds in times.items()
+    )
+    text = (
+        f"dynbatch forms batches of up to {notes['cap']}; measured at load, in us a row by batch "
+        f"size: {per_row}."
+    )
+    if "load_seconds" in notes:
+        text += f" Loading took {notes['load_seconds']:.1f} s."
+    return [text]
 
 
 def _qualification(scenario: dict[str, Any]) -> str:
@@ -143,49 +185,3 @@ def _qualification(scenario: dict[str, Any]) -> str:
         f"The {asked['peer']}, reaches {share:.3f} of the {asked['ideal']}; "
         f"{asked['least_share']:.2f} are asked for."
     )
-
-
-def _micro(entries: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        "### Single parts of the core",
-        "",
-        _row(["", "ns an item"]),
-        _row(["---", "---:"]),
-    ]
-    for entry in sorted(entries, key=lambda one: (one["program"], _natural(one["name"]))):
-        program = entry["program"].removesuffix("_bench")
-        name = entry["name"].replace("/real_time", "").replace("/manual_time", "")
-        lines.append(_row([f"{program}: {name}", _spread(entry["ns_per_item"], time_us)]))
-    return "\n".join(lines)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts row_bytes:64 before row_bytes:1024."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _ratio(metric: str, contender: dict[str, Any], baseline: dict[str, Any]) -> str:
-    if contender is baseline:
-        return "1"
-    ratios = [
-        ours[metric] / theirs[metric]
-        for ours, theirs in zip(contender["blocks"], baseline["blocks"], strict=True)
-    ]
-    return _spread(ratios, lambda value: f"{value:.2f}")
-
-
-def _spread(values: Sequence[float], form: Any) -> str:
-    return f"{form(statistics.median(values))} [{form(min(values))}..{form(max(values))}]"
-
-
-def rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def time_us(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

@@ -23,6 +23,7 @@ import onnx
 
 import model_graphs
 import odd_graphs
+import recurrent_graphs
 from model_graphs import Feeds, normal
 
 Dimensions = Mapping[str | tuple[str, int], int]
@@ -68,6 +69,10 @@ class ModelCase:
 CASES: tuple[ModelCase, ...] = (
     ModelCase(model_graphs.mlp, Rows.INDEPENDENT, normal(x=(256,))),
     ModelCase(model_graphs.one_gemm, Rows.INDEPENDENT, normal(x=(64,))),
+    ModelCase(model_graphs.identity, Rows.INDEPENDENT, normal(x=(16,))),
+    ModelCase(
+        recurrent_graphs.voice_activity, Rows.INDEPENDENT, normal(sound=(576,), h=(128,), c=(128,))
+    ),
     ModelCase(model_graphs.two_inputs, Rows.INDEPENDENT, normal(image=(3, 416, 416), box=(4,))),
     ModelCase(model_graphs.scalar_rows, Rows.INDEPENDENT, normal(x=())),
     ModelCase(model_graphs.many_types, Rows.INDEPENDENT, model_graphs.many_types_feeds),

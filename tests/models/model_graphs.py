@@ -96,6 +96,15 @@ def one_gemm() -> onnx.ModelProto:
     )
 
 
+def identity() -> onnx.ModelProto:
+    """Sixteen numbers handed through: a run costs next to nothing."""
+    return model(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        [tensor("x", Type.FLOAT, ["batch", 16])],
+        [tensor("y", Type.FLOAT, ["batch", 16])],
+    )
+
+
 def two_inputs() -> onnx.ModelProto:
     """Rows of two megabytes beside rows of sixteen bytes: alignment and copy size differ."""
     return model(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,24 @@ from bench.__main__ import EVERYTHING
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["mlp_threads", "mlp_coroutines", "mlp_lone", "magika_threads"])
-def test_a_quick_run_finishes(name: str, tmp_path: Path) -> None:
-    out = tmp_path / "results.json"
+# One of each kind.
+SCENARIOS = (
+    "mlp_threads",
+    "mlp_coroutines",
+    "mlp_lone",
+    "null_coroutines",
+    "mlp_lone_busy",
+    "mlp_coroutines_busy",
+    "mlp_arrivals_60",
+    "ocr_cls_lone_8",
+    "magika_threads",
+    "voice_activity_threads",
+    "ocr_rec_workers",
+)
+
+
+def quick_run(name: str, out: Path) -> tuple[dict[str, Any], str]:
+    """What it wrote and what it printed."""
     finished = subprocess.run(
         [sys.executable, "-m", "bench", "--quick", name, "--out", str(out)],
         cwd=ROOT,
@@ -26,9 +41,31 @@ def test_a_quick_run_finishes(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    results = json.loads(out.read_text())
-    assert [scenario["name"] for scenario in results["scenarios"]] == [name]
+    results: dict[str, Any] = json.loads(out.read_text())
     assert results["left_out"] == [other for other in EVERYTHING if other != name]
-    for contender in results["scenarios"][0]["contenders"]:
-        assert all(block["checked"] > 0 for block in contender["blocks"]), contender["name"]
-    assert results["scenarios"][0]["title"] in finished.stdout
+    return results, finished.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_quick_run_finishes(name: str, tmp_path: Path) -> None:
+    results, printed = quick_run(name, tmp_path / "results.json")
+    (scenario,) = results["scenarios"]
+    assert scenario["name"] == name
+    for contender in scenario["contenders"]:
+        for block in contender["blocks"]:
+            assert block["checked"] > 0, contender["name"]
+            assert ("busy_kept" in block) == name.endswith("_busy")
+    assert scenario["title"] in printed
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_the_sizes_asked_for(tmp_path: Path) -> None:
+    results, printed = quick_run("memory", tmp_path / "results.json")
+    (entry,) = results["memory"]
+    for stages in (*entry["all"], *entry["alone"]):
+        # The weights alone are more.
+        assert min(stages.values()) > 30 * 2**20
+    # Every block that is planned has been written, and nothing else is counted.
+    assert 0 < entry["plan"]["resident"] <= entry["plan"]["planned"]
+    assert "### Resident memory" in printed

@@ -6,7 +6,7 @@ import pytest
 
 from bench.load.closed_loop import Block, WrongAnswerError
 from bench.load.contenders import Contender
-from bench.load.interleave import ContenderError, Scenario, measure
+from bench.load.interleave import Aim, ContenderError, Scenario, measure
 
 BLOCK = Block(1.0, 1.0, 1.0, 1.0, 0.0, calls=1, checked=1)
 
@@ -36,3 +36,10 @@ def test_a_contender_that_answers_wrongly_is_named() -> None:
     with pytest.raises(ContenderError, match="question: wrong one: differs by 1") as raised:
         measure(scenario(Contender("wrong one", 1, block)), 1, 0.0, lambda _: None)
     assert isinstance(raised.value.__cause__, WrongAnswerError)
+
+
+def test_an_aim_over_nobody_is_refused() -> None:
+    one = Contender("one", 1, lambda seconds: BLOCK)
+    asked = Scenario("question", "", [one], [], aims=[Aim("one", ["nobody"], asked=1)])
+    with pytest.raises(ValueError, match="question: no contender is named nobody"):
+        measure(asked, 1, 0.0, lambda _: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from bench.report.__main__ import illustrated
+from bench.report.aims import judged
 from bench.report.excerpt import with_excerpts
 from bench.report.page import FORMAT, page
 
@@ -27,6 +30,19 @@ def contender(name: str, rate: float) -> dict[str, Any]:
         "checked": 1,
     }
     return {"name": name, "blocks": [block]}
+
+
+def memory_entry(largest: int) -> dict[str, Any]:
+    """A model whose largest gear adds that many MiB, and 100 alone."""
+    mib = 2**20
+    stages = {"loaded": 10 * mib, "gear 1": 20 * mib, "gear 1 again": 21 * mib}
+    return {
+        "model": "model",
+        "largest": 8,
+        "all": [{**stages, "largest gear": largest * mib}],
+        "alone": [{**stages, "largest gear": 100 * mib}],
+        "plan": {"planned": 100, "resident": 95},
+    }
 
 
 @pytest.fixture
@@ -50,6 +66,22 @@ def results() -> dict[str, Any]:
                 "metric": "rows_per_second",
                 "baselines": ["peer", "ideal"],
                 "qualification": {"peer": "peer", "least_share": 0.5, "ideal": "ideal"},
+                "aims": [
+                    {
+                        "contender": "dynbatch",
+                        "baselines": ["peer"],
+                        "asked": 1.4,
+                        "hoped": 2,
+                        "metric": "rows_per_second",
+                    },
+                    {
+                        "contender": "dynbatch",
+                        "baselines": ["peer", "ideal"],
+                        "asked": 0.97,
+                        "hoped": None,
+                        "metric": "rows_per_second",
+                    },
+                ],
                 "seconds_per_block": 1.0,
                 "notes": {},
                 "contenders": [
@@ -60,14 +92,49 @@ def results() -> dict[str, Any]:
                 ],
             }
         ],
+        "memory": [],
         "micro": [],
     }
 
 
 def test_ratios_are_those_to_the_baselines(results: dict[str, Any]) -> None:
-    assert "| dynbatch | 90.0 [90.0..90.0] | 1.50 [1.50..1.50] | 0.90 [0.90..0.90] |" in page(
+    row = "| dynbatch | 90.0 [90.0..90.0] | 1.50 [1.50..1.50], aim 1.4, better 2 | 0.90 "
+    assert row in page(results)
+
+
+def test_aims_are_judged_against_the_best_of_their_baselines(results: dict[str, Any]) -> None:
+    first, second = judged(results)
+    assert (first.ratios, first.holds) == ((1.5,), True)
+    assert (second.ratios, second.holds) == ((0.9,), False)
+    assert "| dynbatch, rate to peer or ideal | 0.90 [0.90..0.90] | 0.97 | **no** |" in page(
         results
     )
+
+
+def test_times_are_to_be_at_most_what_is_asked(results: dict[str, Any]) -> None:
+    for aim in results["scenarios"][0]["aims"]:
+        aim["metric"] = "p99_us"
+    assert [(each.ratios, each.holds) for each in judged(results)] == [((1,), True), ((1,), False)]
+    assert "at most 0.97" in page(results)
+
+
+def test_memory_is_divided_by_that_of_the_largest_gear_alone(results: dict[str, Any]) -> None:
+    results["memory"] = [memory_entry(largest=110)]
+    all_gears, after, plan = list(judged(results))[2:]
+    assert (all_gears.ratios, all_gears.holds) == ((1.1,), False)
+    assert (after.ratios, after.holds) == ((1.05,), True)
+    assert (plan.ratios, plan.holds) == ((0.95,), True)
+    row = "| model | up to 8 | 10.0 [10.0..10.0] | 20.0 [20.0..20.0] | 110.0 [110.0..110.0] |"
+    assert row in page(results)
+
+
+def test_a_page_in_a_file_has_pictures(results: dict[str, Any], tmp_path: Path) -> None:
+    results["memory"] = [memory_entry(largest=110)]
+    text = illustrated(results, tmp_path / "page.md")
+    linked = re.findall(r"!\[.*\]\((.*)\)", text)
+    assert linked == ["figures/ratios.png", "figures/memory.png"]
+    for link in linked:
+        assert (tmp_path / link).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_peer_qualifies_by_its_share_of_the_ideal(results: dict[str, Any]) -> None:
@@ -112,4 +179,4 @@ def test_figures_go_into_several_pages_at_once(results: dict[str, Any], tmp_path
     command = [sys.executable, "-m", "bench.report", *map(str, (written, "--into", marked, headed))]
     subprocess.run(command, cwd=ROOT, check=True)
     assert marked.read_text() == with_excerpts(MARKED, results)
-    assert headed.read_text() == "Method.\n\n" + page(results)
+    assert headed.read_text() == "Method.\n\n" + illustrated(results, tmp_path / "again.md")

@@ -1,0 +1,1 @@
+"""Resident memory of real models: what several gears cost, and what is given back."""
