@@ -51,12 +51,11 @@ def run(
         "load_average_before": os.getloadavg(),
         "left_out": list(EVERYTHING),
         "scenarios": [],
-        "micro": [],
+        "micro": None,
     }
     for name in names:
         if name == MICRO:
-            repetitions, seconds = (2, 0.01) if quick else (BLOCKS, 0.1)
-            results["micro"] = programs.measure(micro_folder, repetitions, seconds, progress)
+            results["micro"] = programs.measure(micro_folder, quick, progress)
         else:
             results["scenarios"].append(_load(name, quick))
         results["left_out"].remove(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Collection, Sequence
 from typing import Any
 
-FORMAT = 2  # of the results that a page is made of
+from bench.report.cells import rate, ratio, row, spread, time_us
+from bench.report.micro import micro
+
+FORMAT = 3  # of the results that a page is made of
 HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
@@ -19,7 +21,7 @@ def page(results: dict[str, Any]) -> str:
     parts = [_heading(results)]
     parts += [_scenario(scenario) for scenario in results["scenarios"]]
     if results["micro"]:
-        parts.append(_micro(results["micro"]))
+        parts.append(micro(results["micro"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -31,10 +33,13 @@ def check_format(results: dict[str, Any]) -> None:
 
 def foreign_shares(results: dict[str, Any]) -> list[float]:
     """The share of CPU time that others took, of every block."""
+    compared = list(results["scenarios"])
+    if results["micro"]:
+        compared += [each for program in results["micro"]["paired"] for each in program["settings"]]
     return [
         block["foreign_cpu"]
-        for scenario in results["scenarios"]
-        for contender in scenario["contenders"]
+        for each in compared
+        for contender in each["contenders"]
         for block in contender["blocks"]
     ]
 
@@ -71,18 +76,18 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         "CPU us a row",
         "rows a batch",
     ]
-    lines = [_row(header), _row(["---"] + ["---:"] * (len(header) - 1))]
+    lines = [row(header), row(["---"] + ["---:"] * (len(header) - 1))]
     for contender in scenario["contenders"]:
         if shown is not None and contender["name"] not in shown:
             continue
         blocks = contender["blocks"]
-        cells = [contender["name"], _spread([b["rows_per_second"] for b in blocks], rate)]
-        cells += [_ratio(scenario["metric"], contender, by_name[name]) for name in baselines]
-        cells += [_spread([b[key] for b in blocks], time_us) for key in ("p50_us", "p99_us")]
+        cells = [contender["name"], spread([b["rows_per_second"] for b in blocks], rate)]
+        cells += [ratio(scenario["metric"], contender, by_name[name]) for name in baselines]
+        cells += [spread([b[key] for b in blocks], time_us) for key in ("p50_us", "p99_us")]
         cells.append(time_us(statistics.median(b["cpu_us_per_row"] for b in blocks)))
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
-        lines.append(_row(cells))
+        lines.append(row(cells))
     return "\n".join(lines)
 
 
@@ -143,49 +148,3 @@ def _qualification(scenario: dict[str, Any]) -> str:
         f"The {asked['peer']}, reaches {share:.3f} of the {asked['ideal']}; "
         f"{asked['least_share']:.2f} are asked for."
     )
-
-
-def _micro(entries: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        "### Single parts of the core",
-        "",
-        _row(["", "ns an item"]),
-        _row(["---", "---:"]),
-    ]
-    for entry in sorted(entries, key=lambda one: (one["program"], _natural(one["name"]))):
-        program = entry["program"].removesuffix("_bench")
-        name = entry["name"].replace("/real_time", "").replace("/manual_time", "")
-        lines.append(_row([f"{program}: {name}", _spread(entry["ns_per_item"], time_us)]))
-    return "\n".join(lines)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts row_bytes:64 before row_bytes:1024."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _ratio(metric: str, contender: dict[str, Any], baseline: dict[str, Any]) -> str:
-    if contender is baseline:
-        return "1"
-    ratios = [
-        ours[metric] / theirs[metric]
-        for ours, theirs in zip(contender["blocks"], baseline["blocks"], strict=True)
-    ]
-    return _spread(ratios, lambda value: f"{value:.2f}")
-
-
-def _spread(values: Sequence[float], form: Any) -> str:
-    return f"{form(statistics.median(values))} [{form(min(values))}..{form(max(values))}]"
-
-
-def rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def time_us(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
