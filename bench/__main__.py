@@ -80,12 +80,11 @@ def run(
         "left_out": list(EVERYTHING),
         "scenarios": [],
         "memory": [],
-        "micro": [],
+        "micro": None,
     }
     for name in names:
         if name == MICRO:
-            repetitions, seconds = (2, 0.01) if quick else (BLOCKS, 0.1)
-            results["micro"] = programs.measure(micro_folder, repetitions, seconds, progress)
+            results["micro"] = programs.measure(micro_folder, quick, progress)
         elif name == MEMORY:
             results["memory"] = compare.measure(quick, progress)
         else:

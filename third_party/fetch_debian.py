@@ -1,7 +1,7 @@
 """Fetch what the C++ tests need from Debian packages, without root and without installing.
 
-GoogleTest, Google Benchmark and the C header of ONNX Runtime are downloaded with apt, which
-checks their signatures, and unpacked:
+GoogleTest, Google Benchmark, a queue that benchmarks compare with and the C header of ONNX Runtime
+are downloaded with apt, which checks their signatures, and unpacked:
 
     build/deps/usr/...
 
@@ -30,7 +30,7 @@ SOURCES = Path("/etc/apt")
 HEADER_PACKAGE = "libonnxruntime-dev"
 HEADER_SUITE = "trixie"
 KEYRING_PACKAGE = "debian-archive-keyring"
-TEST_PACKAGES = ("libgtest-dev", "libgmock-dev", "libbenchmark-dev")
+TEST_PACKAGES = ("libgtest-dev", "libgmock-dev", "libbenchmark-dev", "libconcurrentqueue-dev")
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Google Benchmark programs of single parts of the core, and `programs`, which runs them."""
+"""Programs that measure the core from C++, and `programs`, which runs them."""

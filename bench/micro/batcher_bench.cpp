@@ -4,27 +4,19 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include <dynbatch/batcher.hpp>
-#include <dynbatch/onnxruntime_executor.hpp>
 #include <dynbatch/synthetic_executor.hpp>
 
+#include "bare_executor.hpp"
 #include "rows.hpp"
 
 namespace dynbatch::bench {
 namespace {
-
-InputView row_view(const std::byte* row, std::size_t row_bytes) {
-  return {.data = row,
-          .dtype = DataType::float32,
-          .shape = Shape({1, static_cast<std::int64_t>(row_bytes / sizeof(float))})};
-}
 
 SyntheticOptions null_executor(std::size_t row_bytes) {
   return {.row_elements = row_bytes / sizeof(float), .computes = false};
@@ -125,47 +117,18 @@ void infer_alone(benchmark::State& state, Batcher& batcher, SourceRows& rows) {
   state.SetItemsProcessed(state.iterations());
 }
 
-/// What infer_alone is held against: the executor run by hand on prepared memory, nothing copied.
-class BareExecutor {
- public:
-  explicit BareExecutor(std::unique_ptr<Executor> executor) : executor_(std::move(executor)) {
-    const ModelSpec& spec = executor_->spec();
-    input_.resize(spec.inputs[0].row_bytes());
-    output_.resize(spec.outputs[0].row_bytes());
-    executor_->prepare(
-        {.input_slots = {{input_.data()}}, .output_slots = {{output_.data()}}, .batch_sizes = {1}});
-    inputs_ = {input_.data()};
-    outputs_ = {output_.data()};
+/// What infer_alone is held against: nothing is copied.
+void run_bare(benchmark::State& state, std::unique_ptr<Executor> executor) {
+  BareExecutor bare(std::move(executor));
+  for (auto _ : state) {
+    bare.run();
+    benchmark::DoNotOptimize(bare.output().data());
   }
-  void measure(benchmark::State& state) {
-    NoOutputs none;
-    for (auto _ : state) {
-      const Batch batch{
-          .rows = 1, .inputs = inputs_, .outputs = outputs_, .input_slot = 0, .output_slot = 0};
-      const Failure failure = executor_->run(batch, none);
-      if (failure) state.SkipWithError(failure.message.c_str());
-      benchmark::DoNotOptimize(output_.data());
-    }
-    state.SetItemsProcessed(state.iterations());
-  }
-
- private:
-  struct NoOutputs final : RunOutputs {
-    void adopt(std::size_t, const void*, const Shape&, void (*release)(void*),
-               void* context) noexcept override {
-      release(context);
-    }
-    void fail_row(std::size_t, Failure) noexcept override {}
-  };
-  std::unique_ptr<Executor> executor_;
-  std::vector<std::byte> input_;
-  std::vector<std::byte> output_;
-  std::vector<const std::byte*> inputs_;
-  std::vector<std::byte*> outputs_;
-};
+  state.SetItemsProcessed(state.iterations());
+}
 
 void null_bare_run(benchmark::State& state) {
-  BareExecutor(make_synthetic_executor(null_executor(64))).measure(state);
+  run_bare(state, make_synthetic_executor(null_executor(64)));
 }
 BENCHMARK(null_bare_run)->UseRealTime();
 
@@ -175,36 +138,6 @@ void null_infer_alone(benchmark::State& state) {
   infer_alone(state, batcher, rows);
 }
 BENCHMARK(null_infer_alone)->UseRealTime();
-
-/// The same two with a real run: a matrix product of 64 by 64, the smallest of the test models.
-std::unique_ptr<Executor> one_gemm(benchmark::State& state) {
-  const char* const models = std::getenv("DYNBATCH_BENCH_MODELS");
-  if (models == nullptr) {
-    state.SkipWithError("DYNBATCH_BENCH_MODELS: expected the folder of one_gemm.onnx, got nothing");
-    return nullptr;
-  }
-  try {
-    return make_onnxruntime_executor(std::string(models) + "/one_gemm.onnx");
-  } catch (const Error& error) {
-    state.SkipWithError(error.what());
-    return nullptr;
-  }
-}
-
-void one_gemm_bare_run(benchmark::State& state) {
-  if (auto executor = one_gemm(state)) BareExecutor(std::move(executor)).measure(state);
-}
-BENCHMARK(one_gemm_bare_run)->UseRealTime();
-
-void one_gemm_infer_alone(benchmark::State& state) {
-  auto executor = one_gemm(state);
-  if (executor == nullptr) return;
-  const std::size_t row_bytes = executor->spec().inputs[0].row_bytes();
-  Batcher batcher(std::move(executor), one_worker());
-  SourceRows rows(row_bytes);
-  infer_alone(state, batcher, rows);
-}
-BENCHMARK(one_gemm_infer_alone)->UseRealTime();
 
 }  // namespace
 }  // namespace dynbatch::bench

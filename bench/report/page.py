@@ -38,10 +38,13 @@ def check_format(results: dict[str, Any]) -> None:
 
 def foreign_shares(results: dict[str, Any]) -> list[float]:
     """The share of CPU time that others took, of every block."""
+    compared = list(results["scenarios"])
+    if results["micro"]:
+        compared += [each for program in results["micro"]["paired"] for each in program["settings"]]
     return [
         block["foreign_cpu"]
-        for scenario in results["scenarios"]
-        for contender in scenario["contenders"]
+        for each in compared
+        for contender in each["contenders"]
         for block in contender["blocks"]
     ]
 

@@ -500,7 +500,7 @@ def test_asyncio_waits_with_a_time_limit(gated: dynbatch.Batcher, gate: Gate) ->
 
 
 def test_tasks_written_in_python_can_wait_too(gated: dynbatch.Batcher) -> None:
-    """asyncio's own Task in Python, as interpreters without its C form have it."""
+    """The Task of asyncio in Python, as interpreters without its C form have it."""
     from asyncio import tasks
 
     loop = asyncio.new_event_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import EVERYTHING
+from bench.__main__ import EVERYTHING, MICRO
+from bench.report.micro import PART_AIMS, TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "build" / "dev" / "bench" / "micro"  # the preset that tests are built by
 
 
 # One of each kind.
@@ -34,7 +37,7 @@ SCENARIOS = (
 def quick_run(name: str, out: Path) -> tuple[dict[str, Any], str]:
     """What it wrote and what it printed."""
     finished = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", name, "--out", str(out)],
+        [sys.executable, "-m", "bench", "--quick", name, "--out", out, "--micro", PROGRAMS],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -69,3 +72,20 @@ def test_memory_is_that_of_the_sizes_asked_for(tmp_path: Path) -> None:
     # Every block that is planned has been written, and nothing else is counted.
     assert 0 < entry["plan"]["resident"] <= entry["plan"]["planned"]
     assert "### Resident memory" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not any(PROGRAMS.glob("*_paired")), reason="cmake --build --preset dev has not been run"
+)
+def test_a_quick_run_of_the_programs_finishes(tmp_path: Path) -> None:
+    results, printed = quick_run(MICRO, tmp_path / "results.json")
+    measured = results["micro"]["paired"]
+    assert {program["program"] for program in measured} == set(TABLES)
+    for program in measured:
+        assert TABLES[program["program"]].title in printed
+        for setting in program["settings"]:
+            for contender in setting["contenders"]:
+                assert [block["turn"] for block in contender["blocks"]] == [0, 1], contender["name"]
+    for name in PART_AIMS:
+        assert re.search(rf"^\| {re.escape(name)} \|.*\| at most", printed, re.MULTILINE), name

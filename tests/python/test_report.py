@@ -93,7 +93,7 @@ def results() -> dict[str, Any]:
             }
         ],
         "memory": [],
-        "micro": [],
+        "micro": None,
     }
 
 
@@ -147,6 +147,40 @@ def test_what_was_left_out_is_listed(results: dict[str, Any]) -> None:
     assert "left out" not in page(results)
     results["left_out"] = ["one", "two"]
     assert "one, two were left out" in page(results)
+
+
+def test_the_core_is_shown_beside_what_is_aimed_at(results: dict[str, Any]) -> None:
+    def paired(program: str, setting: str, *blocks: tuple[str, dict[str, float]]) -> dict[str, Any]:
+        contenders = [
+            {"name": name, "blocks": [{"foreign_cpu": 0.5, **block}]} for name, block in blocks
+        ]
+        return {"program": program, "settings": [{"setting": setting, "contenders": contenders}]}
+
+    def rates(value: float) -> dict[str, float]:
+        return {"rows_per_second": value, "cpu_us_per_row": 1.0}
+
+    def times(p50: float, p99: float) -> dict[str, float]:
+        return {"p50_us": p50, "p99_us": p99, "p999_us": 1.0, "worst_us": 1.0}
+
+    name = "claim_copy_publish/row_bytes:64/real_time/threads:1"
+    results["micro"] = {
+        "parts": [{"program": "request_queue_bench", "name": name, "ns_per_item": [15.0]}],
+        "paired": [
+            paired(
+                "throughput_paired",
+                "64 B, 1 producer",
+                ("dynbatch", rates(6e6)),
+                ("mutex batcher", rates(2e6)),
+                ("moodycamel batcher", rates(4e6)),
+            ),
+            paired("lone_paired", "a", ("infer", times(2.0, 3.0)), ("bare run", times(1.5, 2.5))),
+        ],
+    }
+    text = page(results)
+    assert "3.00 [3.00..3.00], aim 3 | 1.50 [1.50..1.50], aim 1 |" in text
+    assert "0.50 [0.50..0.50], aim at most 0.4 | 0.50 [0.50..0.50], aim at most 1 |" in text
+    assert "claim_copy_publish/row_bytes:64/threads:1 | 15.0 [15.0..15.0] | at most 20 |" in text
+    assert "The machine was not quiet" in text
 
 
 def test_results_of_another_format_are_refused(results: dict[str, Any]) -> None:
