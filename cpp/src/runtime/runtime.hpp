@@ -70,8 +70,7 @@ class Runtime {
   /// returns. options.timeout bounds only the wait for room; the caller keeps the deadline.
   Request<P>* submit(std::span<const InputView> inputs, const SubmitOptions& options, bool may_lead,
                      Failure& refusal) noexcept;
-  void notify_space(CompletionPort::Implementation& port, void* context,
-                    std::uint32_t rows) noexcept;
+  void notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept;
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
@@ -131,7 +130,7 @@ class Runtime {
     bool closed = false;
     bool accepted = false;  // rows of its request are on their way already
     SpaceWaiter* next = nullptr;
-    CompletionPort::Implementation* port = nullptr;  // set: only a notice, on the heap
+    CompletionList<P>* port = nullptr;  // set: only a notice, on the heap
   };
   /// A batch that holds a permit.
   struct Taken {
