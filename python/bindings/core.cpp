@@ -5,6 +5,7 @@
 #include "exceptions.hpp"
 #include "gil.hpp"
 #include "python_executor.hpp"
+#include "wait_chain.hpp"
 #include "waiting.hpp"
 
 namespace dynbatch::python {
@@ -42,6 +43,7 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   }
   const GilRelease release;
   core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
+  core->workers_ = core->batcher_->stats().workers;
   core->queue_rows_ = core->batcher_->memory_plan().batch_blocks * core->batcher_->gears().cap;
   return core;
 }
@@ -106,7 +108,7 @@ std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
   const Feeds views = converted(feeds);
   const SubmitOptions options{on_full, to_duration("timeout", timeout)};
   const auto deadline = deadline_after(options.timeout);
-  if (!on_main_thread()) {
+  if (!on_main_thread() && PythonExecutor::running_here() == nullptr) {
     // Signals go to the main thread, so this one starts and waits in one call: getting the GIL back
     // in between would cost a busy interpreter another turn.
     const auto ticket = [&] {
@@ -117,9 +119,24 @@ std::shared_ptr<Ticket> Core::infer(py::handle feeds, OnFull on_full,
     return ticket;
   }
   const auto ticket = std::make_shared<Ticket>(start_when_there_is_space(views, options, true));
-  if (ticket->accepted() && !wait_until(*ticket, deadline)) ticket->expire();
+  if (ticket->accepted() && !deadline) {
+    wait_endlessly(*ticket);
+  } else if (ticket->accepted() && !wait_until(*ticket, deadline)) {
+    ticket->expire();
+  }
   if (ticket->code() != ErrorCode::none) raise(ticket->failure());
   return ticket;
+}
+
+void Core::wait_endlessly(Ticket& ticket) const {
+  const WaitLink link(this, ticket);
+  try {
+    link.refuse_endless_wait();
+  } catch (...) {
+    ticket.cancel();
+    throw;
+  }
+  wait_until(ticket, std::nullopt);
 }
 
 std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {

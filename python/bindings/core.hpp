@@ -53,6 +53,8 @@ class Core {
   /// Raises Closed in a fork of the process that loaded.
   void refuse_in_child() const;
 
+  /// Batches that may run at once; 0 while the batcher is still being made.
+  std::size_t workers() const noexcept { return workers_; }
   Batcher& batcher() noexcept { return *batcher_; }
   const Batcher& batcher() const noexcept { return *batcher_; }
   const std::shared_ptr<const Signature>& signature() const noexcept { return signature_; }
@@ -66,6 +68,7 @@ class Core {
   explicit Core(const ModelSpec& spec);
   Ticket start(const Feeds& feeds, const SubmitOptions& options, bool may_run);
   Ticket start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run);
+  void wait_endlessly(Ticket& ticket) const;
   Feeds converted(py::handle feeds);
   bool exceeds_queue(const Feeds& feeds) const noexcept;
 
@@ -74,6 +77,7 @@ class Core {
   std::atomic<std::uint64_t> copied_arrays_{0};
   std::atomic<std::uint64_t> refused_feeds_{0};
   std::unique_ptr<Batcher> batcher_;
+  std::size_t workers_ = 0;
   std::size_t queue_rows_ = 0;  // that the queue can hold at once
 };
 
