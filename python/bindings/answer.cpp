@@ -123,7 +123,8 @@ PyObject* add_done_callback(PyObject* self, PyObject* const* args, Py_ssize_t co
     return nullptr;
   }
   answer.callback = new_reference(args[0]);
-  answer.context = named == 1 && args[1] != Py_None ? new_reference(args[1]) : PyContext_CopyCurrent();
+  answer.context =
+      named == 1 && args[1] != Py_None ? new_reference(args[1]) : PyContext_CopyCurrent();
   if (answer.context == nullptr) return nullptr;
   if (answer.announced && !set_error_of([&] { answer.wake_soon(); })) return nullptr;
   Py_RETURN_NONE;
@@ -235,7 +236,8 @@ void Answer::wake() {
   // What was raised is kept over the way out.
   py::error_scope raised;
   PyContext_Exit(where.ptr());
-  if (none != nullptr) Py_DECREF(none);
+  if (none != nullptr)
+    Py_DECREF(none);
   else if (raised.type != nullptr) {
     PyErr_Restore(std::exchange(raised.type, nullptr), std::exchange(raised.value, nullptr),
                   std::exchange(raised.trace, nullptr));

@@ -21,8 +21,7 @@ namespace dynbatch::python {
 namespace py = pybind11;
 
 struct Answer {
-  PyObject_HEAD
-  Answer* previous;  // in its port's list of what is in flight
+  PyObject_HEAD Answer* previous;  // in its port's list of what is in flight
   Answer* next;
   PyObject* loop;
   PyObject* callback;  // of the task that awaits; null before and after

@@ -55,7 +55,8 @@ void register_batcher(py::module_& module) {
           },
           py::arg("feeds"), "None where the queue is full: the caller is to ask again.")
       .def("loop_submitter", &loop_submitter,
-           "A function that submits feeds on the running loop: an Answer to await; None where the queue "
+           "A function that submits feeds on the running loop: an Answer to await; None where the "
+           "queue "
            "is full; False where the loop has no LoopPort.")
       .def("exceeds_queue", py::overload_cast<py::handle>(&Core::exceeds_queue, py::const_),
            py::arg("feeds"))

@@ -5,6 +5,7 @@
 #include "exceptions.hpp"
 #include "gil.hpp"
 #include "python_executor.hpp"
+#include "wait_chain.hpp"
 #include "waiting.hpp"
 
 namespace dynbatch::python {
@@ -41,6 +42,7 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   }
   const GilRelease release;
   core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
+  core->workers_ = core->batcher_->stats().workers;
   core->queue_rows_ = core->batcher_->memory_plan().batch_blocks * core->batcher_->gears().cap;
   return core;
 }
@@ -132,9 +134,10 @@ Ticket Core::infer(py::handle feeds, OnFull on_full, std::optional<double> timeo
   const auto deadline = deadline_after(options.timeout);
   note_caller();
   if (Ticket ticket = start_short(views, options);
-      ticket.accepted() || (ticket.code() != ErrorCode::none && ticket.code() != ErrorCode::queue_full))
+      ticket.accepted() ||
+      (ticket.code() != ErrorCode::none && ticket.code() != ErrorCode::queue_full))
     return waited_for(std::move(ticket), deadline);
-  if (!on_main_thread()) {
+  if (!on_main_thread() && PythonExecutor::running_here() == nullptr) {
     // Signals go to the main thread, so this one starts and waits in one call: getting the GIL back
     // in between would cost a busy interpreter another turn.
     Ticket ticket = [&] {
@@ -147,10 +150,25 @@ Ticket Core::infer(py::handle feeds, OnFull on_full, std::optional<double> timeo
   return waited_for(start_when_there_is_space(views, options, true), deadline);
 }
 
-Ticket Core::waited_for(Ticket ticket, std::optional<Clock::time_point> deadline) {
-  if (ticket.accepted() && !wait_until(ticket, deadline)) ticket.expire();
+Ticket Core::waited_for(Ticket ticket, std::optional<Clock::time_point> deadline) const {
+  if (ticket.accepted() && !deadline) {
+    wait_endlessly(ticket);
+  } else if (ticket.accepted() && !wait_until(ticket, deadline)) {
+    ticket.expire();
+  }
   if (ticket.code() != ErrorCode::none) raise(ticket.failure());
   return ticket;
+}
+
+void Core::wait_endlessly(Ticket& ticket) const {
+  const WaitLink link(this, ticket);
+  try {
+    link.refuse_endless_wait();
+  } catch (...) {
+    ticket.cancel();
+    throw;
+  }
+  wait_until(ticket, std::nullopt);
 }
 
 std::shared_ptr<Ticket> Core::submit(py::handle feeds, OnFull on_full) {
@@ -171,8 +189,8 @@ Ticket Core::try_submit(py::handle feeds, bool hold) {
   const Feeds views = converted(feeds);
   note_caller();
   Ticket ticket = start(
-      views,
-      {.on_full = OnFull::raise, .timeout = std::nullopt, .asks_again = true, .hold = hold}, false);
+      views, {.on_full = OnFull::raise, .timeout = std::nullopt, .asks_again = true, .hold = hold},
+      false);
   if (!ticket.accepted() && ticket.code() != ErrorCode::queue_full) raise(ticket.failure());
   return ticket;
 }

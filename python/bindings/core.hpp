@@ -71,6 +71,8 @@ class Core {
     }
   }
 
+  /// Batches that may run at once; 0 while the batcher is still being made.
+  std::size_t workers() const noexcept { return workers_; }
   Batcher& batcher() noexcept { return *batcher_; }
   const Batcher& batcher() const noexcept { return *batcher_; }
   const std::shared_ptr<const Signature>& signature() const noexcept { return signature_; }
@@ -88,8 +90,9 @@ class Core {
   bool keeps_gil(const Feeds& feeds, const SubmitOptions& options, bool may_run) noexcept;
   Ticket start(const Feeds& feeds, const SubmitOptions& options, bool may_run);
   Ticket start_short(const Feeds& feeds, const SubmitOptions& options);
-  static Ticket waited_for(Ticket ticket, std::optional<Clock::time_point> deadline);
+  Ticket waited_for(Ticket ticket, std::optional<Clock::time_point> deadline) const;
   Ticket start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run);
+  void wait_endlessly(Ticket& ticket) const;
   Feeds converted(py::handle feeds);
   bool exceeds_queue(const Feeds& feeds) const noexcept;
 
@@ -98,6 +101,7 @@ class Core {
   std::atomic<std::uint64_t> copied_arrays_{0};
   std::atomic<std::uint64_t> refused_feeds_{0};
   std::unique_ptr<Batcher> batcher_;
+  std::size_t workers_ = 0;
   std::size_t queue_rows_ = 0;  // that the queue can hold at once
   std::unordered_map<PyObject*, LoopPort*> loop_ports_;
   // Who called last, and how often without anybody in between.

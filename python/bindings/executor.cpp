@@ -58,6 +58,8 @@ PythonExecutor::~PythonExecutor() {
 
 bool PythonExecutor::running_for(const Core* core) noexcept { return running == core; }
 
+const Core* PythonExecutor::running_here() noexcept { return running; }
+
 void PythonExecutor::attach(const std::shared_ptr<Core>& core) noexcept {
   core_ = core;
   core_address_ = core.get();

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "wait_chain.hpp"
+
 namespace dynbatch::python {
 namespace {
 
@@ -90,6 +92,7 @@ std::uint32_t fork_generation() noexcept { return forks.load(std::memory_order_r
 
 void after_fork() {
   forks.fetch_add(1, std::memory_order_relaxed);
+  WaitLink::forget_all();
   main_thread.store(main_thread_from_python(), std::memory_order_relaxed);
 }
 

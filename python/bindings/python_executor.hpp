@@ -31,6 +31,8 @@ class PythonExecutor final : public Executor {
 
   /// Whether this thread is inside a run that `core` asked for.
   static bool running_for(const Core* core) noexcept;
+  /// Whose run this thread is inside; null: nobody's.
+  static const Core* running_here() noexcept;
   /// Arrays that the function keeps hold the core, and so the memory under them.
   void attach(const std::shared_ptr<Core>& core) noexcept;
 

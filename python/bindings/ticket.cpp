@@ -8,6 +8,7 @@
 #include "exceptions.hpp"
 #include "register.hpp"
 #include "seconds.hpp"
+#include "wait_chain.hpp"
 #include "waiting.hpp"
 
 namespace dynbatch::python {
@@ -32,9 +33,10 @@ void BoundTicket::refuse_endless_wait() const {
 bool BoundTicket::wait(std::optional<double> timeout) {
   if (ticket_->done()) return true;
   refuse_endless_wait();
-  std::optional<Clock::time_point> deadline;
-  if (timeout) deadline = Clock::now() + to_duration("timeout", *timeout);
-  return wait_until(*ticket_, deadline);
+  if (timeout) return wait_until(*ticket_, Clock::now() + to_duration("timeout", *timeout));
+  const WaitLink link(core_, *ticket_);
+  link.refuse_endless_wait();
+  return wait_until(*ticket_, std::nullopt);
 }
 
 py::object BoundTicket::result() {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 from dynbatch import _core
 from dynbatch._errors import Closed, Error, ExecutionError, InvalidArgument
+from dynbatch._fork import Process
 from dynbatch._function import (
     FunctionRun,
     WeakRun,
@@ -129,6 +130,7 @@ class Batcher(Submitter):
             row_tolerance=row_tolerance,
         )
         self._options.native(own_workers=False)  # tells wrong options now
+        self._process = Process()
         self._lock = threading.Lock()
         self._building: int | None = None  # the thread that gets the function ready
         self._run: FunctionRun | None = None
@@ -142,6 +144,7 @@ class Batcher(Submitter):
             raise ExecutionError("the function waits for its own batcher: the wait would never end")
 
     def _start(self, feeds: Feeds | None, caller: FrameType | None = None) -> Runtime:
+        self._process.refuse_fork()
         self._refuse_endless_start()
         with self._lock:
             if self._runtime is not None:
@@ -168,6 +171,11 @@ class Batcher(Submitter):
     async def _start_aside(self, feeds: Feeds) -> Runtime:
         self._refuse_endless_start()  # here, since another thread gets it ready
         return await super()._start_aside(feeds)
+
+    @property
+    def closed(self) -> bool:
+        """As `Submitter.closed`, also before the first call."""
+        return self._process.forked or super().closed
 
     def _make(self, arrays: dict[str, Array]) -> _core.Batcher:
         self._building = threading.get_ident()

@@ -7,14 +7,13 @@ everything is delivered. It holds no lock while it calls user code.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from dynbatch import _core
-from dynbatch._errors import Closed
+from dynbatch._fork import Process
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,7 +48,7 @@ class CallbackThread:
     def __init__(self) -> None:
         # Re-entrant: a collection of garbage may close a runtime on a thread that holds it.
         self._lock = threading.RLock()
-        self._process = os.getpid()
+        self._process = Process()
         self._port: _core.CompletionPort | None = None
         self._thread: threading.Thread | None = None
         self._late: deque[tuple[Future, Callback | Waiter]] = deque()
@@ -57,8 +56,7 @@ class CallbackThread:
 
     def add(self, future: Future, ticket: _core.Ticket, listener: Callback | Waiter) -> None:
         """Has the thread tell `listener` once the future is done; at once if it is."""
-        if self.forked:
-            raise Closed("the model was loaded before this process was forked: load after fork")
+        self._process.refuse_fork()
         with self._lock:
             if self._port is None:
                 self._port = _core.CompletionPort()
@@ -84,7 +82,7 @@ class CallbackThread:
         """Whether this process is a fork, without the thread and with a lock that may be held for
         ever.
         """
-        return os.getpid() != self._process
+        return self._process.forked
 
     def close(self) -> None:
         """Lets the thread end once everything is delivered. Does not wait for it."""

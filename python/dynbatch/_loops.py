@@ -15,6 +15,7 @@ from asyncio import AbstractEventLoop
 from dynbatch import _core
 from dynbatch._core import OnFull
 from dynbatch._errors import Timeout
+from dynbatch._fork import Process
 from dynbatch._options import timeout_of
 from dynbatch._tensors import Feeds, Outputs, copied
 
@@ -39,6 +40,7 @@ class LoopPorts:
 
     def __init__(self, core: _core.Batcher) -> None:
         self._core = core
+        self._process = Process()
         self._lock = threading.RLock()
         # By id of the loop. An id can come back only after its loop, and so its port, is gone.
         self._ports: dict[
@@ -49,6 +51,7 @@ class LoopPorts:
         """Submits feeds and awaits their answer; waits for room where the queue is full, which
         `full` says that it was just now.
         """
+        self._process.refuse_fork()
         timeout = timeout_of(timeout)
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
@@ -86,7 +89,8 @@ class LoopPorts:
     async def _wait_for_space(self, loop: AbstractEventLoop, deadline: float | None) -> None:
         space = self._port_of(loop).notify_space()
         if deadline is None:
-            return await space
+            await space
+            return
         timer = loop.call_at(deadline, space.expire)
         try:
             await space
@@ -109,6 +113,8 @@ class LoopPorts:
         key = id(loop)
 
         def forget(_: object, ports: LoopPorts = self) -> None:
+            if ports._process.forked:
+                return
             with ports._lock:
                 entry = ports._ports.get(key)
                 if entry is not None and entry[1]() is None:

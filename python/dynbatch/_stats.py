@@ -142,8 +142,8 @@ class Stats:
         runs_under_way: Runs at this moment.
         copied_arrays: Arrays that had to be copied before they could be queued: lists, strides,
             Fortran order, foreign byte order.
-        runs_with_gil: Calls that kept the GIL while they ran their rows: short runs of a thread that
-            nobody else has called beside lately.
+        runs_with_gil: Calls that kept the GIL while they ran their rows: short runs of a thread
+            that was the only caller of late.
         execution: "native" or "python": who runs the batches.
         python_threads: Threads of Python's that belong to this model at this moment.
     """

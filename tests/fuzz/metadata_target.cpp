@@ -8,6 +8,7 @@
 
 #include <dynbatch/onnxruntime_executor.hpp>
 
+#include "cpp/executor/ort_mutexes.hpp"
 #include "fuzz/fuzz_bytes.hpp"
 #include "fuzz/fuzz_target.hpp"
 

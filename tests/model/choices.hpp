@@ -4,7 +4,7 @@
 //
 // In text, for replays, a schedule is the list of choices that were not the default: 57>2 (at step 57
 // thread 2 goes on), 57+ (time passes), 57+2 (time passes, then thread 2 goes on), 57~ (a store stays
-// unseen).
+// unseen), 57!2 (thread 2 is woken by nobody, and goes on).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ namespace dynbatch::testing {
 
 /// A way to go on. What is no preemption is free.
 struct Option {
-  enum class Kind : std::uint8_t { go_on, run, pass_time, pass_time_and_run, delay };
+  enum class Kind : std::uint8_t { go_on, run, pass_time, pass_time_and_run, delay, wake };
   Kind kind = Kind::go_on;
   std::uint8_t thread = 0;
   std::uint8_t cost = 0;
@@ -84,7 +84,9 @@ class Choices {
       if (option.kind == Option::Kind::run) text += '>';
       if (option.kind == Option::Kind::pass_time) text += '+';
       if (option.kind == Option::Kind::pass_time_and_run) text += '+';
-      if (option.kind == Option::Kind::run || option.kind == Option::Kind::pass_time_and_run)
+      if (option.kind == Option::Kind::wake) text += '!';
+      if (option.kind == Option::Kind::run || option.kind == Option::Kind::pass_time_and_run ||
+          option.kind == Option::Kind::wake)
         text += std::to_string(option.thread);
     }
     return text;
@@ -106,6 +108,7 @@ class Choices {
       const char kind = *end;
       at = end + 1;
       Option option{.kind = kind == '~'   ? Option::Kind::delay
+                            : kind == '!' ? Option::Kind::wake
                             : kind == '+' ? Option::Kind::pass_time
                                           : Option::Kind::run};
       if (*at >= '0' && *at <= '9') {

@@ -22,6 +22,9 @@ class ModelAtomic {
   }
   ModelAtomic(const ModelAtomic&) = delete;
   ModelAtomic& operator=(const ModelAtomic&) = delete;
+  ~ModelAtomic() {
+    if (Schedule* const schedule = Schedule::current()) schedule->end_cell(cell_);
+  }
 
   T load(std::memory_order) const noexcept {
     Schedule* const schedule = Schedule::current();
@@ -111,6 +114,9 @@ class ModelMutex {
   }
   ModelMutex(const ModelMutex&) = delete;
   ModelMutex& operator=(const ModelMutex&) = delete;
+  ~ModelMutex() {
+    if (Schedule* const schedule = Schedule::current()) schedule->end_place(state_.place);
+  }
   void lock() noexcept {
     if (Schedule* const schedule = Schedule::current()) schedule->lock(state_);
   }
@@ -122,11 +128,23 @@ class ModelMutex {
   ModelMutexState state_;
 };
 
+/// A descriptor, each call to which is one system call.
+class ModelEvent {
+ public:
+  void signal() noexcept;
+  void clear() noexcept { raised_.exchange(0, std::memory_order_seq_cst); }
+  void wait() noexcept;
+
+ private:
+  ModelAtomic<std::uint32_t> raised_{0};
+};
+
 struct ModelPlatform {
   template <class T>
   using atomic = ModelAtomic<T>;
   using Mutex = ModelMutex;
   using Word = ModelAtomic<std::uint32_t>;
+  using Event = ModelEvent;
 
   template <class T, class Tag>
   static T& local() noexcept {
@@ -142,5 +160,14 @@ struct ModelPlatform {
   }
   static Nanoseconds now() noexcept { return Schedule::current()->now(); }
 };
+
+inline void ModelEvent::signal() noexcept {
+  raised_.exchange(1, std::memory_order_seq_cst);
+  ModelPlatform::wake(raised_, INT32_MAX);
+}
+
+inline void ModelEvent::wait() noexcept {
+  while (raised_.load(std::memory_order_acquire) == 0) ModelPlatform::park(raised_, 0, kNever);
+}
 
 }  // namespace dynbatch::testing

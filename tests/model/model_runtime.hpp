@@ -69,7 +69,7 @@ class ModelRuntime {
   static constexpr float kPoison = -1.0F;
 
   /// A run parks, so that others go on meanwhile for nothing.
-  void let_runs_take_time() noexcept { run_time_ = 1; }
+  void let_runs_take_time(Nanoseconds time = 1) noexcept { run_time_ = time; }
   /// `key`: of models with a shared input; requests of one key may share a batch.
   Sent& submit(std::vector<float> values, const SubmitOptions& options = {}, bool may_lead = false,
                float key = 0.0F) {

@@ -51,6 +51,8 @@ struct ModelThread {
   State state = State::runnable;
   const void* waits_for = nullptr;  // the cell or the mutex
   Nanoseconds deadline = kNever;    // of a parked one
+  bool may_wake_alone = false;      // of a parked one: for no reason
+  bool pausing = false;             // runnable, and waits for others to get on
   std::uint64_t parked_at = 0;      // step; sleepers on one word are woken in this order
   std::uint64_t locks = 0;          // held, one bit each
   std::uint32_t places = 0;         // made by this thread

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 // A schedule of a sound protocol takes some hundred steps.
 constexpr std::uint64_t kMostSteps = 20'000;
+constexpr Nanoseconds kPause = 1'000;
 // Places of the test itself come first, then so many of each thread.
 constexpr std::uint32_t kPlacesOfTest = 4096;
 constexpr std::uint32_t kPlacesOfThread = 1024;
@@ -43,6 +44,7 @@ Schedule::~Schedule() {
     new auto(std::move(dismiss_));
     new auto(std::move(at_end_));
   }
+  phase_ = Phase::over;
   threads_.clear();
   at_rest_ = dismiss_ = at_end_ = Body();
   current_ = nullptr;
@@ -146,9 +148,15 @@ void Schedule::back_to_main(bool for_good) {
 
 void Schedule::carry_out(const Option& option) {
   if (option.kind == Option::Kind::pass_time || option.kind == Option::Kind::pass_time_and_run)
-    pass_time();
+    pass_time(next_deadline());
   if (option.kind == Option::Kind::run || option.kind == Option::Kind::pass_time_and_run)
     go_on_with(*threads_[option.thread], me_->state == State::finished);
+  if (option.kind == Option::Kind::wake) {
+    ModelThread& woken = *threads_[option.thread];
+    woken.state = State::runnable;
+    woken.deadline = kNever;
+    go_on_with(woken, me_->state == State::finished);
+  }
 }
 
 void Schedule::add_others(std::uint8_t cost) {
@@ -175,6 +183,16 @@ void Schedule::add_time(std::uint8_t cost, bool with_me) {
   }
 }
 
+/// Parked threads that go on although nobody has woken them.
+void Schedule::add_spurious() {
+  for (unsigned i = 0; i < threads_.size(); ++i) {
+    if (threads_[i]->state == State::parked && threads_[i]->may_wake_alone) {
+      options_.push_back(
+          {.kind = Option::Kind::wake, .thread = static_cast<std::uint8_t>(i), .cost = 1});
+    }
+  }
+}
+
 Nanoseconds Schedule::next_deadline() const noexcept {
   Nanoseconds next = kNever;
   if (clock_stands_) return next;
@@ -184,8 +202,9 @@ Nanoseconds Schedule::next_deadline() const noexcept {
   return next;
 }
 
-void Schedule::pass_time() noexcept {
-  now_ = std::max(now_, next_deadline());
+void Schedule::pass_time(Nanoseconds to) noexcept {
+  now_ = std::max(now_, to);
+  if (clock_stands_) return;
   for (const auto& thread : threads_) {
     if (thread->state != State::parked || thread->deadline > now_) continue;
     thread->state = State::runnable;
@@ -215,6 +234,7 @@ void Schedule::block() {
     back_to_main(me_->state == State::finished);
     return;
   }
+  if (phase_ == Phase::explored) add_spurious();
   const bool chooses = phase_ == Phase::explored && options_.size() > 1;
   carry_out(chooses ? choices_.choose(step_, options_) : options_.front());
 }
@@ -226,19 +246,50 @@ void Schedule::pause() {
   if (step_ > kMostSteps) fail("does not come to an end");
   options_.clear();
   add_others(0);
-  if (options_.empty()) {
-    now_ += 1'000;
-    return;
-  }
-  const bool chooses = phase_ == Phase::explored && options_.size() > 1;
-  carry_out(chooses ? choices_.choose(step_, options_) : options_.front());
+  std::erase_if(options_, [&](const Option& option) { return threads_[option.thread]->pausing; });
+  if (options_.empty()) return pass_time(now_ + kPause);
+  options_.push_back({.kind = Option::Kind::pass_time, .cost = 1});
+  const bool chooses = phase_ == Phase::explored;
+  const Option option = chooses ? choices_.choose(step_, options_) : options_.front();
+  if (option.kind == Option::Kind::pass_time) return pass_time(now_ + kPause);
+  me_->pausing = true;
+  ModelThread& me = *me_;
+  carry_out(option);
+  me.pausing = false;
 }
 
 // --- memory --------------------------------------------------------------------------------------
 
 Footprints::PlaceId Schedule::new_place() noexcept {
   if (me_ == nullptr) return phase_ == Phase::built ? places_++ : Footprints::kNoPlace;
-  return kPlacesOfTest + me_->index * kPlacesOfThread + me_->places++ % kPlacesOfThread;
+  const Footprints::PlaceId place =
+      kPlacesOfTest + me_->index * kPlacesOfThread + me_->places++ % kPlacesOfThread;
+  if (place < gone_.size()) gone_[place] = false;
+  return place;
+}
+
+void Schedule::end_place(Footprints::PlaceId place) noexcept {
+  if (place == Footprints::kNoPlace || phase_ == Phase::over) return;
+  if (place >= kPlacesOfTest) {
+    const ModelThread& maker = *threads_[(place - kPlacesOfTest) / kPlacesOfThread];
+    if (maker.places > kPlacesOfThread) return;  // another may have got the same number
+  }
+  if (place >= gone_.size()) gone_.resize(place + 1);
+  gone_[place] = true;
+}
+
+void Schedule::end_cell(const Cell& cell) noexcept {
+  end_place(cell.place);
+  if (phase_ == Phase::over) return;
+  for (const auto& thread : threads_) {
+    const auto left = std::erase_if(
+        thread->unseen, [&](const ModelThread::Store& store) { return store.cell == &cell; });
+    if (left > 0 && thread.get() != me_) fail("a store is seen when its place is gone");
+  }
+}
+
+void Schedule::touch(Footprints::PlaceId place) {
+  if (place < gone_.size() && gone_[place]) fail("uses what is gone");
 }
 
 void Schedule::new_mutex(ModelMutexState& mutex) noexcept {
@@ -257,6 +308,7 @@ bool Schedule::matters(Footprints::PlaceId place, bool writes) noexcept {
 std::uint64_t Schedule::load(const Cell& cell) {
   if (me_ == nullptr) return cell.bits;
   point(matters(cell.place, false));
+  touch(cell.place);
   for (auto store = me_->unseen.rbegin(); store != me_->unseen.rend(); ++store) {
     if (store->cell == &cell) return store->bits;
   }
@@ -271,6 +323,7 @@ void Schedule::store(Cell& cell, std::uint64_t bits, bool seq_cst) {
   if (seq_cst) drain();
   const bool shared = matters(cell.place, true);
   if (me_->unseen.empty()) point(shared);  // otherwise nothing becomes visible now
+  touch(cell.place);
   if (!seq_cst && stays_unseen(shared)) {
     me_->unseen.push_back({.cell = &cell, .bits = bits});
     return;
@@ -283,6 +336,7 @@ std::uint64_t Schedule::begin_update(Cell& cell, bool seq_cst) {
   if (me_ == nullptr) return cell.bits;
   if (seq_cst) drain();
   point(matters(cell.place, true));
+  touch(cell.place);
   drain_others(cell);
   for (auto store = me_->unseen.rbegin(); store != me_->unseen.rend(); ++store) {
     if (store->cell == &cell) return store->bits;
@@ -343,6 +397,7 @@ void Schedule::lock(ModelMutexState& mutex) {
   }
   drain();
   point(matters(mutex.place, true));
+  touch(mutex.place);
   while (mutex.owner != nullptr) {
     me_->state = State::locked_out;
     me_->waits_for = &mutex;
@@ -355,6 +410,7 @@ void Schedule::lock(ModelMutexState& mutex) {
 void Schedule::unlock(ModelMutexState& mutex) {
   if (me_ == nullptr) return;
   drain();
+  touch(mutex.place);
   mutex.owner = nullptr;
   me_->locks &= ~mutex.bit;
   for (const auto& thread : threads_) {
@@ -367,12 +423,24 @@ void Schedule::park(const Cell& word, std::uint64_t expected, Nanoseconds deadli
   if (me_ == nullptr) return fail("the test itself would park");
   drain();
   point(matters(word.place, false));
+  touch(word.place);
   if (word.bits != expected || deadline <= now_) return;
+  me_->may_wake_alone = word.place != Footprints::kNoPlace;  // else the test waits for a time
+  if (wakes_at_once()) return;
   me_->state = State::parked;
   me_->waits_for = &word;
   me_->deadline = deadline;
   me_->parked_at = step_;
   block();
+}
+
+/// Whether the calling thread's park ends before anything else has happened.
+bool Schedule::wakes_at_once() {
+  ++step_;
+  if (!me_->may_wake_alone || phase_ != Phase::explored || choices_.exhausted()) return false;
+  const auto me = static_cast<std::uint8_t>(me_->index);
+  options_.assign({Option{}, {.kind = Option::Kind::wake, .thread = me, .cost = 1}});
+  return choices_.choose(step_, options_).kind == Option::Kind::wake;
 }
 
 /// No point of its own: being woken is not yet going on.

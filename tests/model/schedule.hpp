@@ -4,7 +4,8 @@
 //
 // Free choices: which thread goes on when one has parked, waits for a lock or has ended. Each of these
 // costs one of the bound: a switch away from a thread that could go on; time that passes up to the next
-// deadline while somebody could run; a store that stays unseen.
+// deadline while somebody could run; a store that stays unseen; a park that ends for no reason, at once
+// or when another thread cannot go on.
 //
 // Memory is that of a machine with store buffers (TSO), with read-modify-writes that are weaker than
 // seq_cst buffered, too. A store weaker than seq_cst is seen at once, or not before its thread's next
@@ -78,6 +79,9 @@ class Schedule {
 
   // For ModelPlatform.
   Footprints::PlaceId new_place() noexcept;
+  /// What was there is gone: any later access but a wake-up is a fault.
+  void end_place(Footprints::PlaceId place) noexcept;
+  void end_cell(const Cell& cell) noexcept;
   void new_mutex(ModelMutexState& mutex) noexcept;
   std::uint64_t load(const Cell& cell);
   void store(Cell& cell, std::uint64_t bits, bool seq_cst);
@@ -88,7 +92,7 @@ class Schedule {
   void unlock(ModelMutexState& mutex);
   void park(const Cell& word, std::uint64_t expected, Nanoseconds deadline);
   void wake(const Cell& word, int count);
-  /// Lets others go on; time passes if there is nobody else.
+  /// Lets others go on; time passes if there is nobody else, or at the cost of one.
   void pause();
   /// Parks until then: a thread that comes at a time.
   void sleep_until(Nanoseconds time) {
@@ -104,12 +108,13 @@ class Schedule {
 
  private:
   using State = ModelThread::State;
-  enum class Phase : std::uint8_t { built, settled, explored, checked, dismissed };
+  enum class Phase : std::uint8_t { built, settled, explored, checked, dismissed, over };
 
   void add(std::string name, Body body, bool daemon);
   void run_daemons_alone();
   static void enter(void* thread);
 
+  void touch(Footprints::PlaceId place);
   bool matters(Footprints::PlaceId place, bool writes) noexcept;
   void point(bool matters);
   void block();
@@ -119,7 +124,9 @@ class Schedule {
   void add_others(std::uint8_t cost);
   void add_time(std::uint8_t cost, bool with_me);
   Nanoseconds next_deadline() const noexcept;
-  void pass_time() noexcept;
+  void add_spurious();
+  bool wakes_at_once();
+  void pass_time(Nanoseconds to) noexcept;
 
   bool stays_unseen(bool matters);
   void drain();
@@ -142,6 +149,7 @@ class Schedule {
   bool clock_stands_ = false;
   std::size_t settled_ = 0;  // of the first so many threads, those that are daemons
   std::uint32_t places_ = 0;
+  std::vector<bool> gone_;  // by place
   std::uint32_t mutexes_ = 0;
   std::vector<Option> options_;  // of the choice at hand
   Locals locals_;                // of the test itself

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "model/model_platform.hpp"
@@ -108,6 +109,34 @@ Make sleeping(bool wakes) {
 TEST(ScheduleModel, FindsSleepersThatNobodyWakes) {
   EXPECT_NE(counterexample(sleeping(false), 0), "none");
   EXPECT_EQ(counterexample(sleeping(true), 3), "none");
+}
+
+TEST(ScheduleModel, FindsSleepersThatTrustTheirWaking) {
+  const Make make = [](Schedule& schedule) {
+    const auto word = std::make_shared<Word>(0);
+    schedule.thread("sleeper", [word, &schedule] {
+      if (word->load(std::memory_order_acquire) == 0) ModelPlatform::park(*word, 0, kNever);
+      schedule.expect(word->load(std::memory_order_acquire) == 1, "what it was woken for");
+    });
+    schedule.thread("waker", [word] {
+      word->store(1, std::memory_order_release);
+      ModelPlatform::wake(*word, 1);
+    });
+  };
+  EXPECT_EQ(counterexample(make, 0), "none");
+  EXPECT_NE(counterexample(make, 1), "none");
+}
+
+TEST(ScheduleModel, FindsUsesOfWhatIsGone) {
+  const Make make = [](Schedule& schedule) {
+    const auto word = std::make_shared<std::optional<Word>>(0);
+    schedule.thread("user", [word] { (*word)->load(std::memory_order_acquire); });
+    schedule.thread("owner", [word, &schedule] {
+      schedule.step();
+      word->reset();
+    });
+  };
+  EXPECT_NE(counterexample(make, 1), "none");
 }
 
 TEST(ScheduleModel, FindsLocksInTwoOrders) {

@@ -6,8 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include <dynbatch/completion_port.hpp>
-
+#include "batch/completion_list.hpp"
 #include "model/exploration.hpp"
 #include "model/model_runtime.hpp"
 
@@ -16,6 +15,7 @@ namespace {
 
 using dynbatch::testing::explore;
 using dynbatch::testing::make_runtime;
+using dynbatch::testing::ModelPlatform;
 using dynbatch::testing::ModelRuntime;
 using dynbatch::testing::Schedule;
 
@@ -69,11 +69,9 @@ TEST(SpaceModel, WhoAskedIsToldOfRoom) {
     setup.max_delay = 1'000;
     const auto runtime = make_runtime(schedule, setup);
     schedule.stop_clock();
-    const auto port = std::make_shared<CompletionPort>();
+    const auto port = std::make_shared<CompletionList<ModelPlatform>>();
     schedule.thread("submitter", [runtime] { runtime->submit({1.0F}); });
-    schedule.thread("asker", [runtime, port] {
-      (*runtime)->notify_space(port->implementation(), port.get(), 2);
-    });
+    schedule.thread("asker", [runtime, port] { (*runtime)->notify_space(*port, port.get(), 2); });
     schedule.at_rest([runtime, port, &schedule] {
       std::vector<void*> contexts;
       port->drain(contexts);

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import threading
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -127,16 +131,13 @@ def test_every_entry_of_a_fork_is_refused_and_it_ends() -> None:
     assert out == "0\n"
 
 
-def test_a_lock_that_a_fork_inherits_is_not_waited_for(gated: dynbatch.Batcher) -> None:
-    runtime = gated._runtime
-    assert runtime is not None
-    future = gated.submit(rows(1))
-    future.result()
+def forked_while_held(lock: AbstractContextManager[bool], in_child: Callable[[], bool]) -> int:
+    """The status of a child, forked while another thread held the lock: 0 if `in_child` is true."""
     locked = threading.Event()
     forked = threading.Event()
 
     def hold() -> None:
-        with runtime.callbacks._lock:
+        with lock:
             locked.set()
             forked.wait()
 
@@ -148,13 +149,92 @@ def test_a_lock_that_a_fork_inherits_is_not_waited_for(gated: dynbatch.Batcher) 
         child = os.fork()
     if child == 0:
         signal.alarm(30)  # ends a child that waits for the lock
-        gated.close()
         try:
-            future.add_done_callback(print)
-        except dynbatch.Closed:
-            os._exit(0)
-        os._exit(1)
+            os._exit(0 if in_child() else 1)
+        finally:
+            os._exit(2)
     _, status = os.waitpid(child, 0)
     forked.set()
     holder.join()
-    assert status == 0
+    return status
+
+
+def refuses(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except dynbatch.Closed as error:
+        return "after fork" in str(error)
+    return False
+
+
+def test_a_lock_of_callbacks_that_a_fork_inherits_is_not_waited_for(
+    gated: dynbatch.Batcher,
+) -> None:
+    runtime = gated._runtime
+    assert runtime is not None
+    future = gated.submit(rows(1))
+    future.result()
+
+    def in_child() -> bool:
+        gated.close()
+        return refuses(lambda: future.add_done_callback(print))
+
+    assert forked_while_held(runtime.callbacks._lock, in_child) == 0
+
+
+def test_a_lock_of_loops_that_a_fork_inherits_is_not_waited_for(gated: dynbatch.Batcher) -> None:
+    asyncio.run(gated.infer_async(rows(1)))
+    runtime = gated._runtime
+    assert runtime is not None
+
+    def in_child() -> bool:
+        refused = refuses(lambda: asyncio.run(gated.infer_async(rows(2))))
+        gated.close()
+        return refused
+
+    assert forked_while_held(runtime.ports._lock, in_child) == 0
+
+
+def test_a_port_of_the_parent_that_a_fork_collects_waits_for_no_lock(
+    gated: dynbatch.Batcher,
+) -> None:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(gated.infer_async(rows(1)))
+    runtime = gated._runtime
+    assert runtime is not None
+    (_, port) = next(iter(runtime.ports._ports.values()))
+    alive = port()
+    assert alive is not None
+    descriptor = alive.fileno()
+    del alive
+
+    def in_child() -> bool:
+        loop.remove_reader(descriptor)  # which holds the only reference
+        gc.collect()
+        return port() is None
+
+    assert forked_while_held(runtime.ports._lock, in_child) == 0
+    loop.close()
+
+
+def test_a_batcher_that_was_never_called_is_refused_in_a_fork() -> None:
+    with dynbatch.Batcher(lambda x: x) as batcher:
+
+        def in_child() -> bool:
+            calls: list[Callable[[], object]] = [
+                lambda: batcher.infer(rows(1)),
+                lambda: batcher.submit(rows(1)),
+                lambda: list(batcher.map([rows(1)])),
+                lambda: asyncio.run(batcher.infer_async(rows(1))),
+                lambda: batcher.stats(),
+                lambda: batcher.gears,
+                lambda: batcher.memory_plan(),
+                lambda: batcher.max_queue_delay,
+            ]
+            refused = [refuses(call) for call in calls]
+            closed = batcher.closed
+            batcher.close()
+            return all(refused) and closed
+
+        assert forked_while_held(batcher._lock, in_child) == 0
+        np.testing.assert_array_equal(batcher.infer(rows(1))["output"], rows(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
@@ -65,6 +66,62 @@ def test_a_run_that_waits_for_its_own_batcher_is_told_at_once(wait: Wait) -> Non
         np.testing.assert_array_equal(batcher.infer(rows(4))["output"], rows(8))
     assert len(function.told) == 1
     assert "never end" in function.told[0]
+
+
+class Asking:
+    """y = 2 x; once after it has asked another batcher, which may refuse."""
+
+    def __init__(self, wait: Wait) -> None:
+        self.asked: dynbatch.Batcher | None = None
+        self.told: list[str] = []
+        self._wait = wait
+
+    def __call__(self, x: Array) -> Array:
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            try:
+                self._wait(asked)
+            except dynbatch.ExecutionError as error:
+                self.told.append(str(error))
+        return 2 * x
+
+
+@pytest.mark.parametrize("wait", [infers, reads_a_future])
+@pytest.mark.parametrize("length", [2, 3])
+def test_batchers_that_wait_for_each_other_in_a_circle_are_told(wait: Wait, length: int) -> None:
+    functions = [Asking(wait) for _ in range(length)]
+    with contextlib.ExitStack() as stack:
+        batchers = [
+            stack.enter_context(dynbatch.Batcher(function, example=rows(1), batching="always"))
+            for function in functions
+        ]
+        for index, function in enumerate(functions):
+            function.asked = batchers[(index + 1) % length]
+        np.testing.assert_array_equal(batchers[0].infer(rows(3))["output"], rows(6))
+        told = [text for function in functions for text in function.told]
+        assert len(told) == 1
+        assert "waits for it in turn" in told[0]
+        np.testing.assert_array_equal(batchers[0].infer(rows(4))["output"], rows(8))
+
+
+def test_a_circle_with_a_worker_free_goes_on() -> None:
+    first, second = Asking(infers), Asking(infers)
+    with (
+        dynbatch.Batcher(first, example=rows(1), batching="always", workers=2) as outer,
+        dynbatch.Batcher(second, example=rows(1), batching="always") as inner,
+    ):
+        first.asked = inner
+        runs: list[int] = []
+
+        def ask_back(batcher: dynbatch.Batcher) -> None:
+            runs.append(1)
+            batcher.infer(rows(1))
+
+        second._wait = ask_back
+        second.asked = outer
+        np.testing.assert_array_equal(outer.infer(rows(3))["output"], rows(6))
+        assert runs == [1]
+    assert first.told == second.told == []
 
 
 @pytest.mark.parametrize("wait", WAITS)

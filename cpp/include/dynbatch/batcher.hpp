@@ -63,7 +63,9 @@ class DYNBATCH_EXPORT Batcher {
   /// again if it is refused.
   void notify_space(CompletionPort& port, void* context, std::size_t rows = 1) noexcept;
 
-  /// Lends the calling thread as a worker until the batcher is closed (own_workers == false).
+  /// Lends the calling thread as a worker until the batcher is closed (own_workers == false). While no
+  /// thread is here, a request larger than the queue waits for room until another caller leads, or
+  /// close().
   void work() noexcept;
   /// Blocks until `workers` threads are inside work(), or the batcher is closed. Before that a close() that drains would find
   /// nobody to run what waits, and cancel it (own_workers == false).

@@ -35,7 +35,8 @@ struct BatchingOptions {
   std::chrono::nanoseconds max_queue_delay{0};
   /// Batches that may run at once, and worker threads. Unset: the CPUs that this process may use.
   std::optional<std::size_t> workers;
-  /// False: the batcher makes no threads; `workers` threads of yours call Batcher::work().
+  /// False: the batcher makes no threads; `workers` threads of yours call Batcher::work(). While none
+  /// does, a request larger than the queue waits for room until another caller leads, or close().
   bool own_workers = true;
   /// Rows that may wait, rounded up to whole batches, within queue_bytes; unset: what queue_bytes
   /// allows, at most 1024 rows and at least one batch.

@@ -30,6 +30,10 @@
   X(recycles_early)        /* a block goes back before its requests end */ \
   X(drops_output_hold)     /* a reader does not hold its output block */   \
   X(closes_unsealed)       /* close() leaves blocks open */                \
+  X(lingers_for_ever)      /* a worker polls on with its permit held */    \
+  X(trusts_wake_ups)       /* who wakes takes its request to be done */    \
+  X(clears_after_taking)   /* a port's list is taken, then its event */    \
+  X(forgets_adders)        /* a port goes while a thread adds to it */     \
   X(waits_unannounced)     /* a caller sleeps without saying so */         \
   X(ends_without_exchange) /* end() loads, then stores */                  \
   X(relaxed_end)           /* end() publishes nothing */                   \

@@ -6,7 +6,7 @@
 
 namespace dynbatch {
 
-/// Throws Error(model) if the system has no thread to give.
+/// Throws Error(model) if the system has no thread to give, std::bad_alloc without memory.
 std::thread make_native_thread(std::function<void()> body);
 
 }  // namespace dynbatch

@@ -1,9 +1,10 @@
 // What the core needs of the machine, as one template parameter, so that tests can own it: atomics,
-// the short lock, parking on a word, and the clock. StdPlatform is the real one.
+// the short lock, parking on a word, an event, and the clock. StdPlatform is the real one.
 //
 // A platform has: atomic<T>; Mutex (lock, unlock); pause(); park(word, expected, deadline), which
 // returns when the word is no longer `expected`, when it is woken, by the deadline, or for no
-// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread.
+// reason; wake(word, count); now(); local<T, Tag>(), the T of the calling thread; Event (signal,
+// clear, wait), which stays readable from a signal until it is cleared.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+
+#include "base/eventfd.hpp"
 
 namespace dynbatch {
 
@@ -32,6 +35,7 @@ struct StdPlatform {
   using atomic = std::atomic<T>;
   using Mutex = std::mutex;
   using Word = std::atomic<std::uint32_t>;
+  using Event = EventFd;
 
   /// The calling thread's own T, made at its first call; `Tag` tells those of one type apart.
   template <class T, class Tag>

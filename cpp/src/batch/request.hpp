@@ -65,7 +65,7 @@ struct alignas(kCacheLine) Request : detail::RequestBase, PortEntry {
   bool is_cut = false;       // its parts are joined in own_outputs
   typename SharedInputs<P>::Entry* shared = nullptr;
   Nanoseconds submitted_at = 0;  // of sampled requests; 0 otherwise
-  CompletionPort::Implementation* port = nullptr;
+  CompletionList<P>* port = nullptr;
   Request* next_to_tell = nullptr;  // used by the thread that ends a batch
   std::uint32_t state_to_tell = 0;  // ... with the state before the end
 

@@ -81,6 +81,8 @@ class RequestLedger {
   void add(const Tally& tally) noexcept;
   /// Tells the waiters and the port of a request that has just been ended; `state` is end()'s.
   void tell(Request<P>& request, std::uint32_t state) noexcept;
+  /// See Ticket::notify: has the end of the request announced at `port`, once.
+  bool notify(Request<P>& request, CompletionList<P>& port, void* context) noexcept;
   /// Drops one hold. After the last one the request is recycled.
   void release(Request<P>& request) noexcept;
   /// Keeps the first failure of a request.
@@ -216,6 +218,27 @@ void RequestLedger<P>::tell(Request<P>& request, std::uint32_t state) noexcept {
     request.port->add(&request, &request);
   }
   if ((state & Request<P>::kWaiting) != 0) P::wake(request.state, INT32_MAX);
+}
+
+template <class P>
+bool RequestLedger<P>::notify(Request<P>& request, CompletionList<P>& port,
+                              void* context) noexcept {
+  using R = Request<P>;
+  // relaxed: one thread at a time uses a ticket, and only this function sets the bit.
+  if ((request.state.load(std::memory_order_relaxed) & R::kPort) != 0) return false;
+  request.port = &port;
+  request.context = context;
+  request.PortEntry::release = [](PortEntry* entry) noexcept {
+    R& finished = *static_cast<R*>(entry);
+    finished.ledger->release(finished);
+  };
+  // acq_rel: pairs with end: publishes the port, or sees that the end came first.
+  const std::uint32_t state = request.state.fetch_or(R::kPort, std::memory_order_acq_rel);
+  if ((state & R::kDone) != 0) {
+    request.references.fetch_add(1, std::memory_order_relaxed);  // the port's hold
+    port.add(&request, &request);
+  }
+  return true;
 }
 
 template <class P>

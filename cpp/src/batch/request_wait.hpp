@@ -26,6 +26,7 @@ bool wait_for_end(Request<P>& request, Nanoseconds deadline) noexcept {
       continue;
     }
     P::park(request.state, asleep, deadline);
+    if (DYNBATCH_MUTANT(trusts_wake_ups)) return true;
     // acquire: pairs with RequestLedger::end, as above.
     state = request.state.load(std::memory_order_acquire);
   }

@@ -126,22 +126,7 @@ bool Ticket::owns_whole_block() const noexcept {
 
 bool Ticket::notify(CompletionPort& port, void* context) noexcept {
   if (request_ == nullptr || of(request_).ledger->forked()) return false;
-  R& request = of(request_);
-  // relaxed: one thread at a time uses a ticket, and only this function sets the bit.
-  if ((request.state.load(std::memory_order_relaxed) & R::kPort) != 0) return false;
-  request.port = &port.implementation();
-  request.context = context;
-  request.PortEntry::release = [](PortEntry* entry) noexcept {
-    R& finished = *static_cast<R*>(entry);
-    finished.ledger->release(finished);
-  };
-  // acq_rel: pairs with RequestLedger::end: publishes the port, or sees that the end came first.
-  const std::uint32_t state = request.state.fetch_or(R::kPort, std::memory_order_acq_rel);
-  if ((state & R::kDone) != 0) {
-    request.references.fetch_add(1, std::memory_order_relaxed);  // the port's hold
-    request.port->add(&request, &request);
-  }
-  return true;
+  return of(request_).ledger->notify(of(request_), port.implementation(), context);
 }
 
 }  // namespace dynbatch

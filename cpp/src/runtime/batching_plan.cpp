@@ -1,6 +1,7 @@
 #include "runtime/batching_plan.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <string>
 
@@ -72,6 +73,25 @@ void check_gears(const std::vector<std::size_t>& gears) {
     refuse("gears: " + std::to_string(*twice) + " is given twice in " + list(gears));
 }
 
+void check_shapes(const ModelSpec& spec) {
+  const auto check = [](const std::vector<TensorSpec>& tensors, const char* what) {
+    for (const TensorSpec& tensor : tensors) {
+      const auto dims = tensor.row_shape.dims();
+      if (!tensor.has_known_shape() || std::ranges::find(dims, 0) != dims.end()) continue;
+      std::size_t bytes = size_of(tensor.dtype);
+      for (const std::int64_t dim : dims) {
+        if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes)) {
+          throw Error(ErrorCode::model, std::string(what) + " '" + tensor.name +
+                                            "': expected a row whose bytes can be counted, got " +
+                                            name_of(tensor.dtype) + to_string(tensor.row_shape));
+        }
+      }
+    }
+  };
+  check(spec.inputs, "input");
+  check(spec.outputs, "output");
+}
+
 void check_delay(std::chrono::nanoseconds delay) {
   if (delay.count() < 0 || delay > std::chrono::seconds(10)) {
     refuse("max_queue_delay: expected 0 to 10 seconds, got " +
@@ -82,6 +102,7 @@ void check_delay(std::chrono::nanoseconds delay) {
 
 BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options) {
   BatchingPlan plan;
+  check_shapes(spec);
   if (options.max_batch_size) check_batch_size("max_batch_size", *options.max_batch_size);
   if (!options.gears.empty()) check_gears(options.gears);
   check_delay(options.max_queue_delay);

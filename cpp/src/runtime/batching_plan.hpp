@@ -22,11 +22,14 @@ struct BatchingPlan {
   std::size_t workers = 1;
 };
 
-/// Throws Error(invalid_argument), naming the option, what was expected and what came.
+/// Throws Error(invalid_argument), naming the option, what was expected and what came; and as
+/// check_shapes does.
 BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options);
 
 /// Checks that gears are 1 to kMaxGears sizes within range, without duplicates.
 void check_gears(const std::vector<std::size_t>& gears);
+/// Throws Error(model) where a row has more bytes than can be counted.
+void check_shapes(const ModelSpec& spec);
 /// Throws unless 0 <= delay <= 10 s.
 void check_delay(std::chrono::nanoseconds delay);
 

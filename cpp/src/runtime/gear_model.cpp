@@ -96,6 +96,7 @@ class GearModel::Implementation {
     if (executor == nullptr)
       throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
     check_gears(gears);
+    check_shapes(executor->spec());
     const std::size_t fixed = executor->spec().fixed_batch;
     if (fixed > 0 && (gears.size() != 1 || gears.front() != fixed)) {
       throw Error(ErrorCode::invalid_argument,

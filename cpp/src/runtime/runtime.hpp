@@ -72,8 +72,7 @@ class Runtime {
                      Failure& refusal) noexcept;
   /// What was submitted with options.hold may start.
   void start_held() noexcept;
-  void notify_space(CompletionPort::Implementation& port, void* context,
-                    std::uint32_t rows) noexcept;
+  void notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept;
 
   /// Runs batches on this thread until the runtime has been closed.
   void work() noexcept;
@@ -136,7 +135,7 @@ class Runtime {
     bool closed = false;
     bool accepted = false;  // rows of its request are on their way already
     SpaceWaiter* next = nullptr;
-    CompletionPort::Implementation* port = nullptr;  // set: only a notice, on the heap
+    CompletionList<P>* port = nullptr;  // set: only a notice, on the heap
   };
   /// A batch that holds a permit.
   struct Taken {

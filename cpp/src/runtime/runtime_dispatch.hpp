@@ -220,8 +220,7 @@ void Runtime<P>::unsafe_grant(SpaceWaiter& waiter) noexcept {
 }
 
 template <class P>
-void Runtime<P>::notify_space(CompletionPort::Implementation& port, void* context,
-                              std::uint32_t rows) noexcept {
+void Runtime<P>::notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept {
   auto* const waiter = new SpaceWaiter;
   waiter->rows = std::max<std::uint32_t>(1, rows);
   waiter->port = &port;
@@ -321,7 +320,7 @@ bool Runtime<P>::linger(Lock& lock) noexcept {
   lock.unlock();
   const Nanoseconds end = P::now() + span;
   bool seen = queue_.looks_ready();
-  while (!seen && P::now() < end) {
+  while (!seen && (P::now() < end || DYNBATCH_MUTANT(lingers_for_ever))) {
     P::pause();
     seen = queue_.looks_ready();
   }

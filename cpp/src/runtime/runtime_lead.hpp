@@ -245,7 +245,7 @@ template <class P>
 void Runtime<P>::tell_all(R* to_tell, const Tally& tally) noexcept {
   ledger_->add(tally);
   R* sleepers = nullptr;
-  CompletionPort::Implementation* port = nullptr;
+  CompletionList<P>* port = nullptr;
   PortEntry* first = nullptr;  // a chain for `port`, newest first
   PortEntry* last = nullptr;
   for (R* request = to_tell; request != nullptr;) {

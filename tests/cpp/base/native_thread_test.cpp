@@ -4,6 +4,20 @@
 #include <pthread.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <new>
+
+namespace {
+thread_local bool memory_is_out = false;
+}
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* const memory = memory_is_out ? nullptr : std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace dynbatch {
 namespace {
@@ -28,6 +42,20 @@ TEST(NativeThread, BlocksTheSignalsOfTheHost) {
 TEST(NativeThread, LeavesTheSignalsOfItsMakerAsTheyWere) {
   const bool before = blocked_here(SIGUSR1);
   make_native_thread([] {}).join();
+  EXPECT_EQ(blocked_here(SIGUSR1), before);
+}
+
+TEST(NativeThread, LeavesThemAlsoWhereThereIsNoMemoryForAThread) {
+  const bool before = blocked_here(SIGUSR1);
+  bool refused = false;
+  memory_is_out = true;
+  try {
+    make_native_thread([] {}).join();
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  memory_is_out = false;
+  EXPECT_TRUE(refused);
   EXPECT_EQ(blocked_here(SIGUSR1), before);
 }
 

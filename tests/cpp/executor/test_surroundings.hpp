@@ -9,6 +9,8 @@
 
 #include <dynbatch/onnxruntime_executor.hpp>
 
+#include "cpp/executor/ort_mutexes.hpp"
+
 namespace dynbatch::testing {
 
 inline std::string required_environment(const char* name) {

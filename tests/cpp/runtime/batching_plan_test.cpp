@@ -98,6 +98,40 @@ TEST(BatchingPlan, MaxBatchSizeBesideGearsIsTheirLargest) {
   EXPECT_EQ(plan_batching(small_model(), {.max_batch_size = 8, .gears = {1, 8}}).largest, 8U);
 }
 
+std::string shape_refusal_of(const ModelSpec& spec) {
+  try {
+    plan_batching(spec, {});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::model);
+    return error.what();
+  }
+  ADD_FAILURE() << "accepted";
+  return "";
+}
+
+/// 4 * 2^32 * 2^30 is 0 in 64 bits, and 4 * 2^62 * 5 is 2^64 more than 4 * 2^62.
+TEST(BatchingPlan, RowsWithMoreBytesThanCanBeCountedNameTheTensor) {
+  constexpr std::int64_t kOne = 1;
+  ModelSpec spec = small_model();
+  spec.inputs[0].row_shape = Shape{kOne << 32, kOne << 30};
+  EXPECT_THAT(shape_refusal_of(spec),
+              HasSubstr("input 'x': expected a row whose bytes can be counted, got "
+                        "float32[4294967296, 1073741824]"));
+  spec.inputs[0].shared = true;
+  EXPECT_THAT(shape_refusal_of(spec), HasSubstr("input 'x'"));
+  spec = small_model();
+  spec.outputs[0].row_shape = Shape{kOne << 62, 5};
+  EXPECT_THAT(shape_refusal_of(spec), HasSubstr("output 'y'"));
+}
+
+TEST(BatchingPlan, HugeDimensionsOfNoElementsAreNone) {
+  constexpr std::int64_t kOne = 1;
+  ModelSpec spec = small_model();
+  spec.inputs[0].row_shape = Shape{kOne << 62, kOne << 62, 0};
+  spec.outputs[0].row_shape = Shape{-1, kOne << 62, kOne << 62};
+  EXPECT_EQ(plan_batching(spec, {}).largest, 32U);
+}
+
 TEST(BatchingPlan, DelayAboveTenSecondsHintsAtTheUnit) {
   EXPECT_THAT(refusal_of({.max_queue_delay = seconds(11)}),
               AllOf(HasSubstr("max_queue_delay: expected 0 to 10 seconds, got 11"),
