@@ -34,6 +34,7 @@ void register_stats(py::module_& module) {
       .def_readonly("closed_drain", &Stats::closed_drain)
       .def_readonly("runs_on_callers", &Stats::runs_on_callers)
       .def_readonly("runs_on_workers", &Stats::runs_on_workers)
+      .def_readonly("runs_alone", &Stats::runs_alone)
       .def_readonly("worker_wakeups", &Stats::worker_wakeups)
       .def_readonly("queue_wait", &Stats::queue_wait)
       .def_readonly("run_time", &Stats::run_time)

@@ -102,6 +102,8 @@ class Gear:
     def output_bytes(self) -> int: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def seconds_alone(self) -> float | None: ...
 
 class GearTable:
     @property
@@ -190,6 +192,8 @@ class Stats:
     def run_time(self) -> Quantiles: ...
     @property
     def runs_on_callers(self) -> int: ...
+    @property
+    def runs_alone(self) -> int: ...
     @property
     def runs_on_workers(self) -> int: ...
     @property
@@ -351,6 +355,7 @@ def make_onnxruntime_executor(
     *,
     library_path: str,
     intra_op_threads: int,
+    lone_threads: int,
     dimensions: Mapping[str, int],
     input_dimensions: Mapping[tuple[str, int], int],
     shared_inputs: Mapping[str, bool],

@@ -46,6 +46,7 @@ struct Stats {
 
   std::uint64_t runs_on_callers = 0;
   std::uint64_t runs_on_workers = 0;
+  std::uint64_t runs_alone = 0;  // with all CPUs, since nothing else ran or waited
   std::uint64_t worker_wakeups = 0;
 
   Quantiles queue_wait;

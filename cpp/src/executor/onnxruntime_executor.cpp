@@ -56,6 +56,10 @@ class OnnxRuntimeExecutor final : public Executor {
   void prepare(const PreparedMemory& memory) override;
   Failure run(const Batch& batch, RunOutputs& outputs) noexcept override;
   void terminate() noexcept override;
+  bool offers_lone_runs() const noexcept override { return lone_session_ != nullptr; }
+  void keep_lone_runs(bool keep) noexcept override {
+    if (!keep) lone_session_.reset();
+  }
 
   const OnnxModelDescription& description() const noexcept { return description_; }
 
@@ -84,6 +88,7 @@ class OnnxRuntimeExecutor final : public Executor {
   static constexpr std::size_t kComputed = static_cast<std::size_t>(-1);
   std::vector<std::size_t> passed_through_;
   ort::Handle<ort::Session> session_;
+  ort::Handle<ort::Session> lone_session_;  // null: a lone run is like any other
   // One for all runs: they only read it, and terminate() is meant for all of them.
   ort::Handle<ort::RunOptions> run_options_;
   std::optional<PreparedValues> prepared_inputs_;
@@ -115,6 +120,9 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   }
   BoundInputs bound = bind_inputs(description_.inputs, options);
   if (binds) session_ = open_session(library_, model, options, bound.overrides);
+  if (options.lone_threads != 0) {
+    lone_session_ = open_lone_session(library_, model, options, bound.overrides);
+  }
   spec_.inputs = std::move(bound.specs);
   spec_.outputs = output_specs(
       wanted_outputs(read_outputs(library_.api, session_.get(), options.outputs), options),
@@ -183,7 +191,8 @@ Failure OnnxRuntimeExecutor::run_batch(const Batch& batch, RunOutputs& outputs) 
   RunValues out(library_, spec_.outputs, places.subspan(spec_.inputs.size()),
                 prepared_outputs_->find(batch.output_slot, batch.rows));
   if (Failure failure = make_missing(batch, in, out)) return failure;
-  ort::Status* status = library_.api.Run(session_.get(), run_options_.get(), input_names_.data(),
+  ort::Session* const session = batch.alone && lone_session_ ? lone_session_.get() : session_.get();
+  ort::Status* status = library_.api.Run(session, run_options_.get(), input_names_.data(),
                                          in.values(), input_names_.size(), output_names_.data(),
                                          output_names_.size(), out.values());
   if (status != nullptr) return failure_of(status);

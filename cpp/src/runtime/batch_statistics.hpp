@@ -20,6 +20,7 @@ struct RunRecord {
   bool failed = false;
   bool rerun = false;
   bool on_caller = false;
+  bool alone = false;
 };
 
 struct BatchStatistics {
@@ -29,6 +30,7 @@ struct BatchStatistics {
   std::uint64_t failed_runs = 0;
   std::uint64_t reruns = 0;
   std::uint64_t runs_on_callers = 0;
+  std::uint64_t runs_alone = 0;
   std::uint64_t worker_wakeups = 0;
   std::array<std::uint64_t, 5> closed{};  // by CloseReason
   std::vector<std::uint64_t> batches_by_size;
@@ -43,6 +45,7 @@ struct BatchStatistics {
     failed_runs += run.failed ? 1 : 0;
     reruns += run.rerun ? 1 : 0;
     runs_on_callers += run.on_caller ? 1 : 0;
+    runs_alone += run.alone ? 1 : 0;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
     run_time_average = run_time_average == 0

@@ -54,6 +54,7 @@ struct RuntimeSetup {
   Nanoseconds longest_linger = 0;  // how long an idle worker polls before it gives its permit back
   bool callers_run = true;
   std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
+  std::vector<bool> lone_sizes;          // [rows run]: with all CPUs if alone; empty: never
 };
 
 template <class P>
@@ -105,6 +106,9 @@ class Runtime {
   using Lock = std::unique_lock<typename P::Mutex>;
   static constexpr std::uint32_t kNone = Queue::kNone;
   static constexpr std::size_t kSamples = 8;
+  // Batches in a row that must have met no company before one runs with all CPUs: a crowd meets by
+  // chance in a single batch now and then, and another one is right behind it.
+  static constexpr std::uint32_t kQuietBatches = 4;
 
   struct Worker {
     typename P::Word word{0};  // 0: parked; written under the lock
@@ -138,6 +142,7 @@ class Runtime {
     std::uint32_t block = kNone;
     CloseReason reason = CloseReason::idle;
     bool failed_before = false;  // its first run, by a caller, failed
+    bool alone = false;          // when it was taken, nothing else ran or waited
     Failure failure;
     explicit operator bool() const noexcept { return block != kNone; }
   };
@@ -149,6 +154,7 @@ class Runtime {
     std::uint32_t slot = Batch::kNoSlot;
     BatchKey key = nullptr;
     std::span<Part<P>> parts;
+    bool alone = false;
   };
   /// A run under way on this thread, and the one of another runtime inside which it was started.
   struct Running {
@@ -187,6 +193,7 @@ class Runtime {
   void dispatch(bool may_lead, R* own) noexcept;
   Decision decide_now(const typename Queue::BlockState& state, Nanoseconds& now) const noexcept;
   bool unsafe_take(Taken& taken, bool on_worker) noexcept;
+  bool unsafe_is_alone() noexcept;
   std::size_t unsafe_ready(Nanoseconds& earliest_due) const noexcept;
   void unsafe_hand_out(WakeList& list) noexcept;
   Worker* unsafe_pop_idle() noexcept;
@@ -269,6 +276,8 @@ class Runtime {
   std::uint32_t claiming_ = 0;        // requests of several rows that have not claimed all of them
   std::uint32_t leading_ = 0;         // batches taken and not yet recycled
   std::uint32_t runs_under_way_ = 0;  // of them, those not in failed_
+  std::uint32_t quiet_batches_ =
+      kQuietBatches;  // the last ones, that met no company; counts so far
   bool stopping_ = false;
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest

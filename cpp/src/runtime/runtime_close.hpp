@@ -222,6 +222,7 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.closed_drain = closed(CloseReason::drain);
   stats.runs_on_callers = statistics_.runs_on_callers;
   stats.runs_on_workers = statistics_.batches - statistics_.runs_on_callers;
+  stats.runs_alone = statistics_.runs_alone;
   stats.worker_wakeups = statistics_.worker_wakeups;
   stats.queue_wait = statistics_.queue_wait.quantiles();
   stats.run_time = statistics_.run_time.quantiles();

@@ -90,7 +90,8 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
                              .first = first,
                              .slot = first == 0 ? taken.block : Batch::kNoSlot,
                              .key = queue_.key(taken.block),
-                             .parts = parts.subspan(first, end - first)},
+                             .parts = parts.subspan(first, end - first),
+                             .alone = taken.alone},
                             outputs, record.run);
   }
   if (!taken.failure) {
@@ -128,12 +129,14 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                   row_bytes);
     }
   }
+  run.alone = range.alone && setup_.lone_sizes[run_rows];
   CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
   const Batch batch{.rows = run_rows,
                     .inputs = outputs.inputs,
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
-                    .output_slot = outputs.slot};
+                    .output_slot = outputs.slot,
+                    .alone = run.alone};
   const Running running{.runtime = this, .outer = running_here()};
   running_here() = &running;
   const Nanoseconds start = P::now();

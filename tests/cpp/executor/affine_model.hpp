@@ -65,7 +65,7 @@ struct FloatSlots {
     std::fill(outputs[slot].begin(), outputs[slot].end(), -1.0F);
   }
   /// Runs the first rows of a slot.
-  Failure run(Executor& executor, std::uint32_t slot, std::size_t rows) {
+  Failure run(Executor& executor, std::uint32_t slot, std::size_t rows, bool alone = false) {
     const std::byte* in = bytes_of(inputs[slot]);
     std::byte* out = bytes_of(outputs[slot]);
     Batch batch;
@@ -74,6 +74,7 @@ struct FloatSlots {
     batch.outputs = {&out, 1};
     batch.input_slot = slot;
     batch.output_slot = slot;
+    batch.alone = alone;
     KeptOutputs kept;
     return executor.run(batch, kept);
   }
