@@ -40,6 +40,8 @@ void register_stats(py::module_& module) {
       .def_readonly("run_time", &Stats::run_time)
       .def_readonly("gear_table", &Stats::gear_table)
       .def_readonly("resident_bytes", &Stats::resident_bytes)
+      .def_readonly("given_back_bytes", &Stats::given_back_bytes)
+      .def_readonly("shrinks", &Stats::shrinks)
       .def_readonly("unread_bytes", &Stats::unread_bytes)
       .def_readonly("workers", &Stats::workers)
       .def_readonly("runs_under_way", &Stats::runs_under_way);

@@ -33,7 +33,7 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | onnxruntime.InferenceSessi
 Providers: TypeAlias = "Sequence[str | tuple[str, dict[str, Any]]]"
 
 CPU_PROVIDER = "CPUExecutionProvider"
-# Larger models get no second session for lone runs: for its time at load it holds the weights twice.
+# Larger models get no second session for lone runs, which would hold the weights twice.
 LARGEST_MODEL_WITH_LONE_RUNS_BYTES = 256 << 20
 
 
@@ -110,8 +110,8 @@ def threads_for_hint(
 ) -> Threads:
     """Workers, and ONNX Runtime's own threads for each of them.
 
-    "latency": one worker with all CPUs; "throughput": a worker for each CPU. None is the latter, with
-    all CPUs for a run that is alone, unless numbers say what is wanted.
+    "latency": one worker with all CPUs; "throughput": a worker for each CPU. None is the latter,
+    with all CPUs for a run that is alone, unless numbers say what is wanted.
     """
     cpus = available_cpus()
     defaults = one_of(

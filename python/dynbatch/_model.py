@@ -157,12 +157,12 @@ def load(
             a batch axis.
         outputs: Names of the outputs that are wanted, in that order; None: all. What is left out is
             not computed where ONNX Runtime can avoid it, and takes no memory.
-        hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU, each with
-            one thread. None: as "throughput", but a run that is alone (nothing else runs or waits)
-            gets all CPUs where the times measured at load say that this is faster. Such runs have a
-            session of their own, with a copy of the weights; it is kept only if some gear gains
-            15 % by it. There are none with numbers for `workers` or `intra_op_threads`, with Python
-            execution, or for models above 256 MiB.
+        hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU, each
+            with one thread. None: as "throughput", but a run that is alone (nothing else runs or
+            waits) gets all CPUs where the times measured at load say that this is faster. Such runs
+            have a session of their own, with a copy of the weights; it is kept only if some gear
+            gains 15 % by it. There are none with numbers for `workers` or `intra_op_threads`, with
+            Python execution, or for models above 256 MiB.
         workers: Batches that may run at once; None: as `hint` says.
         intra_op_threads: ONNX Runtime's threads for one run; None: as `hint` says.
         max_queue_delay: Seconds that the first row of a batch may wait for company; 0: it starts as

@@ -147,6 +147,10 @@ class Stats:
         queue_wait, run_time: Seconds.
         gear_table: The measured gears, and the cap that they gave.
         resident_bytes: Of the planned memory, as the system counts it.
+        given_back_bytes: Of the planned memory, given back to the system so far because batches had
+            become smaller.
+        shrinks: Runs in which the executor was told to give back its own memory for the same
+            reason; the first one after load is such a run.
         unread_bytes: Results copied out for readers that have not come yet.
         workers: Batches that may run at once.
         runs_under_way: Runs at this moment.
@@ -182,6 +186,8 @@ class Stats:
     run_time: Quantiles
     gear_table: GearTable
     resident_bytes: int
+    given_back_bytes: int
+    shrinks: int
     unread_bytes: int
     workers: int
     runs_under_way: int
@@ -220,6 +226,8 @@ class Stats:
             run_time=Quantiles._of(native.run_time),
             gear_table=GearTable._of(native.gear_table),
             resident_bytes=native.resident_bytes,
+            given_back_bytes=native.given_back_bytes,
+            shrinks=native.shrinks,
             unread_bytes=native.unread_bytes,
             workers=native.workers,
             runs_under_way=native.runs_under_way,

@@ -42,6 +42,8 @@ struct Batch {
   std::uint32_t output_slot = kNoSlot;
   /// No other batch runs or waits, and lone runs were kept: the run may use all CPUs.
   bool alone = false;
+  /// Batches have become smaller for a while: memory that only larger ones need may be given back.
+  bool shrinks = false;
 };
 
 /// Where an executor puts what it could not write into Batch::outputs. Used on the running thread.

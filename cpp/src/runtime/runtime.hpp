@@ -35,6 +35,7 @@
 #include "batch/request.hpp"
 #include "batch/request_ledger.hpp"
 #include "memory/gear_memory.hpp"
+#include "memory/lower_gear.hpp"
 #include "queue/request_queue.hpp"
 #include "runtime/batch_statistics.hpp"
 
@@ -141,8 +142,10 @@ class Runtime {
   struct Taken {
     std::uint32_t block = kNone;
     CloseReason reason = CloseReason::idle;
-    bool failed_before = false;  // its first run, by a caller, failed
-    bool alone = false;          // when it was taken, nothing else ran or waited
+    bool failed_before = false;   // its first run, by a caller, failed
+    bool alone = false;           // when it was taken, nothing else ran or waited
+    bool shrinks = false;         // the executor may give memory back
+    std::uint32_t kept_rows = 0;  // as LowerGear::kept_rows
     Failure failure;
     explicit operator bool() const noexcept { return block != kNone; }
   };
@@ -155,6 +158,7 @@ class Runtime {
     BatchKey key = nullptr;
     std::span<Part<P>> parts;
     bool alone = false;
+    bool shrinks = false;
   };
   /// A run under way on this thread, and the one of another runtime inside which it was started.
   struct Running {
@@ -211,6 +215,7 @@ class Runtime {
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
+  void give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void note_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
@@ -252,6 +257,8 @@ class Runtime {
   GearMemory input_memory_;
   GearMemory rerun_memory_;  // where batches must be filled; else without blocks
   Queue queue_;
+  // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
+  std::vector<std::uint32_t> touched_rows_;
 
   // Written under the lock, read by publishers without it.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;  // free ones
@@ -279,6 +286,8 @@ class Runtime {
   std::uint32_t quiet_batches_ =
       kQuietBatches;  // the last ones, that met no company; counts so far
   bool stopping_ = false;
+  LowerGear lower_gear_;
+  bool shrinks_next_ = true;  // the next batch tells the executor; warm-up has run the largest gear
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest
 };

@@ -67,6 +67,9 @@ bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
   ++leading_;
   ++runs_under_way_;
   taken.alone = unsafe_is_alone();
+  taken.shrinks = std::exchange(shrinks_next_, false);
+  taken.kept_rows = lower_gear_.kept_rows();
+  touched_rows_[block] = std::max(touched_rows_[block], queue_.rows(block));
   // relaxed: written under the lock.
   if (space_first_ == nullptr && !has_shared_ && !closing_.load(std::memory_order_relaxed)) {
     queue_.unsafe_open_next();

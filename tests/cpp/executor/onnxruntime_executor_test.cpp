@@ -31,12 +31,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// With a value for the free dimension "width": such a model is opened twice.
-OnnxRuntimeOptions bound(OnnxRuntimeOptions options) {
-  options.dimensions["width"] = 2;
-  return options;
-}
-
 TEST(OnnxRuntimeExecutor, RunsAModelFile) {
   const auto executor = open_small("scalar_rows");  // y = x + x
   const std::vector<float> x = {1.5F, -2.0F, 4.0F};
@@ -289,56 +283,6 @@ TEST(OnnxRuntimeExecutor, TerminateFailsLaterRuns) {
   const Failure failure = run(*executor, 1, {&x}, {&y}, kept);
   EXPECT_EQ(failure.code, ErrorCode::execution);
   EXPECT_THAT(failure.message, HasSubstr("terminate"));
-}
-
-TEST(OnnxRuntimeExecutor, LoneRunsAreOfferedOnlyIfThreadsAreGivenToThem) {
-  EXPECT_FALSE(open_graph(affine({"batch", 1}))->offers_lone_runs());
-  OnnxRuntimeOptions options;
-  options.lone_threads = 2;
-  EXPECT_TRUE(open_graph(affine({"batch", 1}), options)->offers_lone_runs());
-}
-
-TEST(OnnxRuntimeExecutor, LoneRunsThatAreNotKeptAreNoLongerOffered) {
-  OnnxRuntimeOptions options;
-  options.lone_threads = 2;
-  const auto executor = open_graph(affine({"batch", 1}), options);
-  executor->keep_lone_runs(true);
-  EXPECT_TRUE(executor->offers_lone_runs());
-  executor->keep_lone_runs(false);
-  EXPECT_FALSE(executor->offers_lone_runs());
-}
-
-TEST(OnnxRuntimeExecutor, LoneRunAnswersFromTheSameMemoryKeptOrNot) {
-  for (const bool kept : {true, false}) {
-    OnnxRuntimeOptions options;
-    options.lone_threads = 3;
-    const auto executor = open_graph(affine({"batch", "width"}), bound(options));
-    executor->keep_lone_runs(kept);
-    FloatSlots memory(1, 8);
-    executor->prepare(memory.prepared({4}));
-    memory.fill(0, rising(8));
-    const Failure failure = memory.run(*executor, 0, 4, true);
-    EXPECT_FALSE(failure) << failure.message;
-    EXPECT_EQ(memory.outputs[0], affine_of(rising(8)));
-  }
-}
-
-TEST(OnnxRuntimeExecutor, LoneThreadsThatAreNoMoreThanOthersAreRefused) {
-  OnnxRuntimeOptions options;
-  options.intra_op_threads = 2;
-  options.lone_threads = 2;
-  EXPECT_THAT([&] { open_graph(affine({"batch", 1}), options); },
-              ::testing::ThrowsMessage<Error>(HasSubstr("lone_threads: expected 3 to")));
-}
-
-TEST(OnnxRuntimeExecutor, TerminateEndsLoneRunsAsWell) {
-  OnnxRuntimeOptions options;
-  options.lone_threads = 2;
-  const auto executor = open_graph(affine({"batch", 1}), options);
-  FloatSlots memory(1, 1);
-  executor->prepare(memory.prepared({1}));
-  executor->terminate();
-  EXPECT_THAT(memory.run(*executor, 0, 1, true).message, HasSubstr("terminate"));
 }
 
 TEST(OnnxRuntimeExecutor, TerminateEndsARunThatIsUnderWay) {
