@@ -10,6 +10,7 @@ void register_gear(py::module_& module) {
   py::class_<Gear>(module, "Gear")
       .def_readonly("batch_size", &Gear::batch_size)
       .def_readonly("seconds", &Gear::seconds)
+      .def_readonly("seconds_alone", &Gear::seconds_alone)
       .def_readonly("input_bytes", &Gear::input_bytes)
       .def_readonly("output_bytes", &Gear::output_bytes);
   py::class_<GearTable>(module, "GearTable")

@@ -88,19 +88,20 @@ void register_onnxruntime_executor(py::module_& module) {
   module.def(
       "make_onnxruntime_executor",
       [](const py::object& model, std::string library_path, std::size_t intra_op_threads,
-         Dimensions dimensions, const InputDimensions& input_dimensions,
+         std::size_t lone_threads, Dimensions dimensions, const InputDimensions& input_dimensions,
          std::map<std::string, bool> shared_inputs, std::vector<std::string> outputs,
          std::vector<std::pair<std::string, std::string>> session_config) {
         OnnxRuntimeOptions options = options_of(std::move(dimensions), input_dimensions,
                                                 std::move(shared_inputs), std::move(outputs));
         options.library_path = std::move(library_path);
         options.intra_op_threads = intra_op_threads;
+        options.lone_threads = lone_threads;
         options.session_config = std::move(session_config);
         return make(model, options);
       },
       py::arg("model"), py::kw_only(), py::arg("library_path"), py::arg("intra_op_threads"),
-      py::arg("dimensions"), py::arg("input_dimensions"), py::arg("shared_inputs"),
-      py::arg("wanted_outputs"), py::arg("session_config"),
+      py::arg("lone_threads"), py::arg("dimensions"), py::arg("input_dimensions"),
+      py::arg("shared_inputs"), py::arg("wanted_outputs"), py::arg("session_config"),
       "Loads a model from a path (str) or from bytes.");
   module.def(
       "onnx_description",

@@ -33,6 +33,8 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | onnxruntime.InferenceSessi
 Providers: TypeAlias = "Sequence[str | tuple[str, dict[str, Any]]]"
 
 CPU_PROVIDER = "CPUExecutionProvider"
+# Larger models get no second session for lone runs, which would hold the weights twice.
+LARGEST_MODEL_WITH_LONE_RUNS_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class OnnxOptions:
     execution: str | None
     providers: Providers | None
     session_config: Mapping[str, str] | None
+    lone_threads: int = 0  # as in C++: 0 for none; only native execution has such runs
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Who runs batches, and with how many threads each."""
+
+    workers: int
+    intra_op: int
+    lone: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,9 @@ def is_session(source: object) -> bool:
     return onnxruntime is not None and isinstance(source, onnxruntime.InferenceSession)
 
 
-def session_entries(options: OnnxOptions, intra_op_threads: int) -> list[tuple[str, str]]:
-    """Session configuration entries: the caller's, and those that a batching process needs."""
+def session_entries(options: OnnxOptions) -> list[tuple[str, str]]:
+    """The caller's session configuration entries."""
     entries = {}
-    if intra_op_threads > 1:
-        # Threads that spin for work keep a whole CPU busy between batches.
-        entries["session.intra_op.allow_spinning"] = "0"
     for key, value in mapped("session_config", options.session_config, "strings").items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InvalidArgument(
@@ -98,18 +107,26 @@ def session_entries(options: OnnxOptions, intra_op_threads: int) -> list[tuple[s
 
 def threads_for_hint(
     hint: str | None, workers: int | None, intra_op_threads: int | None
-) -> tuple[int, int]:
+) -> Threads:
     """Workers, and ONNX Runtime's own threads for each of them.
 
-    "latency": one worker with all CPUs; "throughput", and by default: a worker for each CPU.
+    "latency": one worker with all CPUs; "throughput": a worker for each CPU. None is the latter,
+    with all CPUs for a run that is alone, unless numbers say what is wanted.
     """
     cpus = available_cpus()
     defaults = one_of(
-        "hint", hint, {None: (cpus, 1), "latency": (1, cpus), "throughput": (cpus, 1)}
+        "hint",
+        hint,
+        {
+            None: Threads(cpus, 1, cpus if cpus > 1 else 0),
+            "latency": Threads(1, cpus),
+            "throughput": Threads(cpus, 1),
+        },
     )
-    return (
-        positive("workers", workers) or defaults[0],
-        positive("intra_op_threads", intra_op_threads) or defaults[1],
+    return Threads(
+        positive("workers", workers) or defaults.workers,
+        positive("intra_op_threads", intra_op_threads) or defaults.intra_op,
+        defaults.lone if workers is None and intra_op_threads is None else 0,
     )
 
 
@@ -212,11 +229,12 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         model,
         library_path=_onnxruntime.library_path(),
         intra_op_threads=threads,
+        lone_threads=options.lone_threads if _may_be_held_twice(model) else 0,
         dimensions=by_name,
         input_dimensions=by_axis,
         shared_inputs=shared_flags(options.inputs),
         wanted_outputs=wanted_outputs(options),
-        session_config=session_entries(options, threads),
+        session_config=session_entries(options),
     )
     description = _core.onnx_description(executor)
     if description is None:
@@ -241,6 +259,11 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         ),
         providers=[CPU_PROVIDER],
     )
+
+
+def _may_be_held_twice(model: str | bytes) -> bool:
+    size_bytes = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
+    return size_bytes <= LARGEST_MODEL_WITH_LONE_RUNS_BYTES
 
 
 def _node_arg(declaration: _core.OnnxTensorDeclaration) -> NodeArg:

@@ -157,10 +157,14 @@ def load(
             a batch axis.
         outputs: Names of the outputs that are wanted, in that order; None: all. What is left out is
             not computed where ONNX Runtime can avoid it, and takes no memory.
-        hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU. None is
-            "throughput" so far.
-        workers: Batches that may run at once.
-        intra_op_threads: ONNX Runtime's threads for one run.
+        hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU, each
+            with one thread. None: as "throughput", but a run that is alone (nothing else runs or
+            waits) gets all CPUs where the times measured at load say that this is faster. Such runs
+            have a session of their own, with a copy of the weights; it is kept only if some gear
+            gains 15 % by it. There are none with numbers for `workers` or `intra_op_threads`, with
+            Python execution, or for models above 256 MiB.
+        workers: Batches that may run at once; None: as `hint` says.
+        intra_op_threads: ONNX Runtime's threads for one run; None: as `hint` says.
         max_queue_delay: Seconds that the first row of a batch may wait for company; 0: it starts as
             soon as it can. At most 10.
         queue_capacity: Rows that may wait; None: what `queue_bytes` allows.
@@ -195,8 +199,11 @@ def load(
         # Its threads are its own, and usually all of them: one batch at a time.
         run_workers, run_threads = positive("workers", workers) or 1, intra_op_threads
         threads_for_hint(hint, workers, None)
+        lone_threads = 0
     else:
-        run_workers, run_threads = threads_for_hint(hint, workers, intra_op_threads)
+        threads = threads_for_hint(hint, workers, intra_op_threads)
+        run_workers, run_threads = threads.workers, threads.intra_op
+        lone_threads = threads.lone
         _warn_about_many_threads(run_workers, run_threads)
     batching_options = Batching(
         max_batch_size=max_batch_size,
@@ -215,7 +222,16 @@ def load(
     batching_options.native(own_workers=True)
     onnx = make_executor(
         model,
-        OnnxOptions(dimensions, inputs, outputs, run_threads, execution, providers, session_config),
+        OnnxOptions(
+            dimensions,
+            inputs,
+            outputs,
+            run_threads,
+            execution,
+            providers,
+            session_config,
+            lone_threads,
+        ),
     )
     native = onnx.execution == "native"
 

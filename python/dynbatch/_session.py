@@ -109,7 +109,10 @@ def open_session(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
     def make(overrides: list[tuple[str, int]]) -> Any:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
-        for key, entry in session_entries(options, threads):
+        if threads > 1:
+            # Threads that spin for work keep a whole CPU busy between batches.
+            settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        for key, entry in session_entries(options):
             settings.add_session_config_entry(key, entry)
         for name, value in overrides:
             settings.add_free_dimension_override_by_name(name, value)

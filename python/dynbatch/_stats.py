@@ -32,12 +32,15 @@ class Gear:
     Attributes:
         batch_size: Rows of a batch.
         seconds: Median time of one run, without company.
+        seconds_alone: The same with all CPUs for the run; None where that is not on offer, and for
+            gears above the cap.
         input_bytes: Bytes of all batched inputs at this size.
         output_bytes: Bytes of all outputs of known shape at this size.
     """
 
     batch_size: int
     seconds: float
+    seconds_alone: float | None
     input_bytes: int
     output_bytes: int
 
@@ -68,7 +71,13 @@ class GearTable:
     @classmethod
     def _of(cls, native: _core.GearTable) -> GearTable:
         gears = tuple(
-            Gear(gear.batch_size, gear.seconds, gear.input_bytes, gear.output_bytes)
+            Gear(
+                gear.batch_size,
+                gear.seconds,
+                gear.seconds_alone,
+                gear.input_bytes,
+                gear.output_bytes,
+            )
             for gear in native.gears
         )
         return cls(gears, native.cap, native.filled)
@@ -134,9 +143,14 @@ class Stats:
             no room for another row; somebody was free to run it; the first row had waited
             `max_queue_delay`; a caller waited for room; `close()`.
         runs_on_callers, runs_on_workers, worker_wakeups: Where batches ran.
+        runs_alone: Runs with all CPUs, since nothing else ran or waited.
         queue_wait, run_time: Seconds.
         gear_table: The measured gears, and the cap that they gave.
         resident_bytes: Of the planned memory, as the system counts it.
+        given_back_bytes: Of the planned memory, given back to the system so far because batches had
+            become smaller.
+        shrinks: Runs in which the executor was told to give back its own memory for the same
+            reason; the first one after load is such a run.
         unread_bytes: Results copied out for readers that have not come yet.
         workers: Batches that may run at once.
         runs_under_way: Runs at this moment.
@@ -168,11 +182,14 @@ class Stats:
     closed_drain: int
     runs_on_callers: int
     runs_on_workers: int
+    runs_alone: int
     worker_wakeups: int
     queue_wait: Quantiles
     run_time: Quantiles
     gear_table: GearTable
     resident_bytes: int
+    given_back_bytes: int
+    shrinks: int
     unread_bytes: int
     workers: int
     runs_under_way: int
@@ -205,11 +222,14 @@ class Stats:
             closed_drain=native.closed_drain,
             runs_on_callers=native.runs_on_callers,
             runs_on_workers=native.runs_on_workers,
+            runs_alone=native.runs_alone,
             worker_wakeups=native.worker_wakeups,
             queue_wait=Quantiles._of(native.queue_wait),
             run_time=Quantiles._of(native.run_time),
             gear_table=GearTable._of(native.gear_table),
             resident_bytes=native.resident_bytes,
+            given_back_bytes=native.given_back_bytes,
+            shrinks=native.shrinks,
             unread_bytes=native.unread_bytes,
             workers=native.workers,
             runs_under_way=native.runs_under_way,

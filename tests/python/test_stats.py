@@ -125,6 +125,45 @@ def test_hints_set_workers(models: dict[str, Path]) -> None:
             assert model.stats().workers == (workers or available_cpus())
 
 
+def test_lone_runs_are_measured_only_where_nothing_says_how_many_threads(
+    models: dict[str, Path],
+) -> None:
+    from dynbatch._cpus import available_cpus
+
+    def is_measured(**options: Any) -> bool:
+        with dynbatch.load(models["one_gemm"], gears=[1, 4], **options) as model:
+            return any(gear.seconds_alone is not None for gear in model.gears.gears)
+
+    assert is_measured() == (available_cpus() > 1)
+    assert not is_measured(hint="throughput")
+    assert not is_measured(hint="latency")
+    assert not is_measured(workers=available_cpus())
+    assert not is_measured(intra_op_threads=1)
+    assert not is_measured(execution="python")
+
+
+def test_lone_runs_of_a_large_model_are_not_tried(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dynbatch._executors.LARGEST_MODEL_WITH_LONE_RUNS_BYTES", 100)
+    for model in (models["one_gemm"], models["one_gemm"].read_bytes()):
+        with dynbatch.load(model, gears=[1]) as loaded:
+            assert loaded.gears.gears[0].seconds_alone is None
+
+
+@pytest.mark.parametrize("name", ["one_gemm", "mlp"])
+def test_a_lone_caller_runs_alone_if_the_measured_times_say_so(
+    name: str, models: dict[str, Path]
+) -> None:
+    with dynbatch.load(models[name], gears=[8]) as model:
+        feeds = case_named(name).feeds(8)
+        for _ in range(5):
+            model.infer(feeds)
+        (gear,) = model.gears.gears
+        gains = gear.seconds_alone is not None and gear.seconds >= 1.15 * gear.seconds_alone
+        assert model.stats().runs_alone == (5 if gains else 0)
+
+
 def test_stats_are_a_frozen_snapshot(gated: dynbatch.Batcher) -> None:
     stats = gated.stats()
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -5,6 +5,9 @@
 // runs without slots come before it. run() is called by up to `workers` threads at once (workers of
 // the batcher, and blocking callers if runs_on_callers()), never for the same input or output slot
 // twice at a time. terminate() may come at any moment.
+//
+// An executor may run a batch that is alone in a faster way, with all CPUs: if offers_lone_runs(), warm-up
+// measures both ways, keep_lone_runs() tells which was found better, and Batch::alone says when it counts.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +40,10 @@ struct Batch {
   std::span<std::byte* const> outputs;       // null where the executor must bring the memory
   std::uint32_t input_slot = kNoSlot;
   std::uint32_t output_slot = kNoSlot;
+  /// No other batch runs or waits, and lone runs were kept: the run may use all CPUs.
+  bool alone = false;
+  /// Batches have become smaller for a while: memory that only larger ones need may be given back.
+  bool shrinks = false;
 };
 
 /// Where an executor puts what it could not write into Batch::outputs. Used on the running thread.
@@ -71,6 +78,11 @@ class DYNBATCH_EXPORT Executor {
   virtual bool runs_on_callers() const noexcept;
   /// Whether the rows of a failed run may be run again, to find the guilty request.
   virtual bool reruns() const noexcept;
+  /// Whether a batch that is alone is run in another way than one of several; false by default.
+  virtual bool offers_lone_runs() const noexcept;
+  /// Called once, before prepare(), if lone runs are offered. False: no batch will be alone, and what
+  /// only lone runs need may be released.
+  virtual void keep_lone_runs(bool keep) noexcept;
 };
 
 }  // namespace dynbatch

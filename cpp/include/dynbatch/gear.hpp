@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace dynbatch {
 /// A batch size that is prepared, with what was measured for it at load.
 struct Gear {
   std::size_t batch_size = 0;
-  double seconds = 0.0;          // median time of one run, without company
+  double seconds = 0.0;  // median time of one run, without company
+  // The same with all CPUs for the run; only if that is on offer, for gears up to the cap.
+  std::optional<double> seconds_alone;
   std::size_t input_bytes = 0;   // of all batched inputs at this size
   std::size_t output_bytes = 0;  // of all outputs of known shape at this size
 };

@@ -33,6 +33,10 @@ struct OnnxRuntimeOptions {
   /// The host's own OrtApiBase*, so that a process keeps one ONNX Runtime; null: load one.
   const void* api_base = nullptr;
   std::size_t intra_op_threads = 1;
+  /// Threads of a run that is alone, more than intra_op_threads; 0: a lone run is like any other. They
+  /// belong to a second session with a copy of the weights, which is kept only if that is found faster at
+  /// load.
+  std::size_t lone_threads = 0;
   /// Values for the model's free dimensions, by name, or by input and axis.
   std::map<std::string, std::int64_t> dimensions;
   std::map<InputAxis, std::int64_t> input_dimensions;

@@ -46,14 +46,17 @@ struct Stats {
 
   std::uint64_t runs_on_callers = 0;
   std::uint64_t runs_on_workers = 0;
+  std::uint64_t runs_alone = 0;  // with all CPUs, since nothing else ran or waited
   std::uint64_t worker_wakeups = 0;
 
   Quantiles queue_wait;
   Quantiles run_time;
 
   GearTable gear_table;
-  std::uint64_t resident_bytes = 0;  // of the planned memory, as the system counts it
-  std::uint64_t unread_bytes = 0;    // results copied out for readers that had not come yet
+  std::uint64_t resident_bytes = 0;    // of the planned memory, as the system counts it
+  std::uint64_t given_back_bytes = 0;  // of the planned memory so far, after leaving a high gear
+  std::uint64_t shrinks = 0;           // runs that had the executor give its memory back as well
+  std::uint64_t unread_bytes = 0;      // results copied out for readers that had not come yet
   std::size_t workers = 0;
   std::size_t runs_under_way = 0;
 };

@@ -45,6 +45,14 @@ Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, size_bytes_);
 }
 
+std::size_t Pages::give_back(std::size_t offset, std::size_t size_bytes) noexcept {
+  const std::size_t page = page_bytes();
+  const std::size_t first = (offset + page - 1) / page * page;
+  const std::size_t end = (offset + size_bytes) / page * page;
+  if (first >= end || madvise(data_ + first, end - first, MADV_DONTNEED) != 0) return 0;
+  return end - first;
+}
+
 std::size_t Pages::resident_bytes() const noexcept {
   if (data_ == nullptr) return 0;
   const std::size_t page = page_bytes();

@@ -18,6 +18,9 @@ class Pages {
 
   std::byte* data() const noexcept { return data_; }
   std::size_t size_bytes() const noexcept { return size_bytes_; }
+  /// Lets the system take the whole pages of a range back; what they held is zero afterwards. Nobody may
+  /// use them meanwhile. Returns their bytes, resident or not.
+  std::size_t give_back(std::size_t offset, std::size_t size_bytes) noexcept;
   /// Bytes that the system counts as resident.
   std::size_t resident_bytes() const noexcept;
 

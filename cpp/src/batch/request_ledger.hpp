@@ -58,7 +58,7 @@ class RequestLedger {
   // Constant after construction.
   const ModelSpec spec;
   const std::vector<Shape> empty_row_shapes;  // per output, of requests of no rows
-  const GearMemory output_memory;
+  GearMemory output_memory;
   OutputPool<P> output_pool;
   SharedInputs<P> shared_inputs;
 

@@ -5,6 +5,7 @@
 #include <exception>
 #include <numeric>
 
+#include "base/platform.hpp"
 #include "executor/onnx_batching.hpp"
 #include "executor/ort_handles.hpp"
 #include "executor/ort_library.hpp"
@@ -56,15 +57,28 @@ class OnnxRuntimeExecutor final : public Executor {
   void prepare(const PreparedMemory& memory) override;
   Failure run(const Batch& batch, RunOutputs& outputs) noexcept override;
   void terminate() noexcept override;
+  bool offers_lone_runs() const noexcept override { return lone_session_.handle != nullptr; }
+  void keep_lone_runs(bool keep) noexcept override {
+    if (!keep) lone_session_.handle.reset();
+  }
 
   const OnnxModelDescription& description() const noexcept { return description_; }
 
  private:
+  /// Each session has an arena of its own, which its next run may be told to shrink.
+  struct Session {
+    ort::Handle<ort::Session> handle;
+    StdPlatform::atomic<bool> shrinks{false};
+  };
+
+  ort::Handle<ort::RunOptions> make_run_options() const;
   void open(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
   void describe(const ort::Session* session, const OnnxRuntimeOptions& options);
   void find_passed_through();
   std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
   Failure run_batch(const Batch& batch, RunOutputs& outputs);
+  ort::Status* run_session(const Batch& batch, const RunValues& inputs,
+                           RunValues& outputs) noexcept;
   Failure failure_of(ort::Status* status) const;
   Failure explained(Failure failure, const Batch& batch);
   Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
@@ -83,9 +97,11 @@ class OnnxRuntimeExecutor final : public Executor {
   // Runtime leaves such an output's memory as it is, or answers with the input's own memory.
   static constexpr std::size_t kComputed = static_cast<std::size_t>(-1);
   std::vector<std::size_t> passed_through_;
-  ort::Handle<ort::Session> session_;
-  // One for all runs: they only read it, and terminate() is meant for all of them.
+  Session session_;
+  Session lone_session_;  // without a handle: a lone run is like any other
+  // One each for all runs: they only read it, and terminate() is meant for all of them.
   ort::Handle<ort::RunOptions> run_options_;
+  ort::Handle<ort::RunOptions> shrinking_run_options_;
   std::optional<PreparedValues> prepared_inputs_;
   std::optional<PreparedValues> prepared_outputs_;
 };
@@ -97,11 +113,20 @@ OnnxRuntimeExecutor::OnnxRuntimeExecutor(const OnnxModelSource& model,
   find_passed_through();
   for (const TensorSpec& input : spec_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : spec_.outputs) output_names_.push_back(output.name.c_str());
-  run_options_ = ort::make_handle<ort::RunOptions>(
-      library_.api, library_.api.ReleaseRunOptions, "cannot make run options",
-      [this](auto made) { return library_.api.CreateRunOptions(made); });
+  run_options_ = make_run_options();
+  shrinking_run_options_ = make_run_options();
+  ort::check(library_.api,
+             library_.api.AddRunConfigEntry(shrinking_run_options_.get(),
+                                            "memory.enable_memory_arena_shrinkage", "cpu:0"),
+             "cannot set run options");
   prepared_inputs_.emplace(library_, spec_.inputs);
   prepared_outputs_.emplace(library_, spec_.outputs);
+}
+
+ort::Handle<ort::RunOptions> OnnxRuntimeExecutor::make_run_options() const {
+  return ort::make_handle<ort::RunOptions>(
+      library_.api, library_.api.ReleaseRunOptions, "cannot make run options",
+      [this](auto made) { return library_.api.CreateRunOptions(made); });
 }
 
 void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOptions& options) {
@@ -110,14 +135,17 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
     // A session that has bound a dimension no longer tells its name.
     describe(open_session_to_inspect(library_, model, options).get(), options);
   } else {
-    session_ = open_session(library_, model, options);
-    describe(session_.get(), options);
+    session_.handle = open_session(library_, model, options);
+    describe(session_.handle.get(), options);
   }
   BoundInputs bound = bind_inputs(description_.inputs, options);
-  if (binds) session_ = open_session(library_, model, options, bound.overrides);
+  if (binds) session_.handle = open_session(library_, model, options, bound.overrides);
+  if (options.lone_threads != 0) {
+    lone_session_.handle = open_lone_session(library_, model, options, bound.overrides);
+  }
   spec_.inputs = std::move(bound.specs);
   spec_.outputs = output_specs(
-      wanted_outputs(read_outputs(library_.api, session_.get(), options.outputs), options),
+      wanted_outputs(read_outputs(library_.api, session_.handle.get(), options.outputs), options),
       spec_.inputs);
   spec_.fixed_batch = bound.fixed_batch;
 }
@@ -183,14 +211,35 @@ Failure OnnxRuntimeExecutor::run_batch(const Batch& batch, RunOutputs& outputs) 
   RunValues out(library_, spec_.outputs, places.subspan(spec_.inputs.size()),
                 prepared_outputs_->find(batch.output_slot, batch.rows));
   if (Failure failure = make_missing(batch, in, out)) return failure;
-  ort::Status* status = library_.api.Run(session_.get(), run_options_.get(), input_names_.data(),
-                                         in.values(), input_names_.size(), output_names_.data(),
-                                         output_names_.size(), out.values());
-  if (status != nullptr) return failure_of(status);
+  if (ort::Status* status = run_session(batch, in, out)) return failure_of(status);
   copy_passed_through(batch);
   scratch.shapes.resize(spec_.outputs.size());
   if (Failure failure = read_shapes(batch, out, scratch.shapes)) return failure;
   return hand_over(batch, out, scratch.shapes, outputs);
+}
+
+ort::Status* OnnxRuntimeExecutor::run_session(const Batch& batch, const RunValues& inputs,
+                                              RunValues& outputs) noexcept {
+  // relaxed, all: which of the next runs shrinks an arena does not matter.
+  if (batch.shrinks) {
+    session_.shrinks.store(true, std::memory_order_relaxed);
+    lone_session_.shrinks.store(true, std::memory_order_relaxed);
+  }
+  Session& session = batch.alone && lone_session_.handle ? lone_session_ : session_;
+  const auto run = [&](const ort::Handle<ort::RunOptions>& options) {
+    return library_.api.Run(session.handle.get(), options.get(), input_names_.data(),
+                            inputs.values(), input_names_.size(), output_names_.data(),
+                            output_names_.size(), outputs.values());
+  };
+  if (!session.shrinks.load(std::memory_order_relaxed) ||
+      !session.shrinks.exchange(false, std::memory_order_relaxed)) {
+    return run(run_options_);
+  }
+  ort::Status* const status = run(shrinking_run_options_);
+  if (status == nullptr) return nullptr;
+  // A library that was built without arenas refuses to shrink them, before it runs anything.
+  library_.api.ReleaseStatus(status);
+  return run(run_options_);
 }
 
 /// Before any memory is prepared, an output that has not a row for each of the batch fails for not
@@ -284,7 +333,9 @@ Failure OnnxRuntimeExecutor::failure_of(ort::Status* status) const {
 }
 
 void OnnxRuntimeExecutor::terminate() noexcept {
-  library_.api.ReleaseStatus(library_.api.RunOptionsSetTerminate(run_options_.get()));
+  for (const auto* options : {&run_options_, &shrinking_run_options_}) {
+    library_.api.ReleaseStatus(library_.api.RunOptionsSetTerminate(options->get()));
+  }
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ using LogFunction = void (*)(void* context, LogLevel level, const char* category
   X(130, AddSessionConfigEntry, Status*,                                                           \
     (SessionOptions*, const char* key, const char* value) noexcept)                                \
   X(158, ModelMetadataGetGraphDescription, Status*,                                                \
-    (const ModelMetadata*, Allocator*, char** made) noexcept)
+    (const ModelMetadata*, Allocator*, char** made) noexcept)                                      \
+  X(165, AddRunConfigEntry, Status*, (RunOptions*, const char* key, const char* value) noexcept)
 
 /// The functions above, taken out of the library's table.
 struct Api {

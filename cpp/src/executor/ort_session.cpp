@@ -1,6 +1,7 @@
 #include "executor/ort_session.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 
 namespace dynbatch {
@@ -21,8 +22,33 @@ bool has_entry(const OnnxRuntimeOptions& options, const char* key) {
                              [&](const auto& entry) { return entry.first == key; });
 }
 
-ort::Handle<ort::SessionOptions> make_session_options(const ort::Api& api,
+/// Whether the library knows for how long its threads are to spin. Others take the entry and ignore it.
+bool bounds_spinning(const OrtLibrary& library) {
+  constexpr int kOldestMinor = 31;  // the oldest one that was measured
+  int major = 0;
+  int minor = 0;
+  return std::sscanf(library.version.c_str(), "%d.%d", &major, &minor) == 2 &&
+         (major > 1 || minor >= kOldestMinor);
+}
+
+/// Threads that spin without end burn a CPU at a hundred runs a second; if they never spin, sleeping and
+/// waking between two nodes of a small model takes longer than the second thread gains.
+void bound_spinning(const OrtLibrary& library, ort::SessionOptions* made,
+                    const OnnxRuntimeOptions& options) {
+  constexpr const char* kSpinning = "session.intra_op.allow_spinning";
+  constexpr const char* kDuration = "session.intra_op.spin_duration_us";
+  constexpr const char* kDurationUs = "100";
+  if (has_entry(options, kSpinning) || has_entry(options, kDuration)) return;
+  if (bounds_spinning(library)) {
+    add_entry(library.api, made, kDuration, kDurationUs);
+  } else {
+    add_entry(library.api, made, kSpinning, "0");
+  }
+}
+
+ort::Handle<ort::SessionOptions> make_session_options(const OrtLibrary& library,
                                                       const OnnxRuntimeOptions& options) {
+  const ort::Api& api = library.api;
   auto made = ort::make_handle<ort::SessionOptions>(
       api, api.ReleaseSessionOptions, kDoing,
       [&](auto handle) { return api.CreateSessionOptions(handle); });
@@ -33,11 +59,7 @@ ort::Handle<ort::SessionOptions> make_session_options(const ort::Api& api,
   const int threads = static_cast<int>(options.intra_op_threads);
   ort::check(api, api.SetIntraOpNumThreads(raw, threads), kDoing);
   ort::check(api, api.SetInterOpNumThreads(raw, 1), kDoing);
-  constexpr const char* kSpinning = "session.intra_op.allow_spinning";
-  if (threads > 1 && !has_entry(options, kSpinning)) {
-    // Threads that spin between runs burn a core at a hundred runs a second.
-    add_entry(api, raw, kSpinning, "0");
-  }
+  if (threads > 1) bound_spinning(library, raw, options);
   for (const auto& [key, value] : options.session_config) add_entry(api, raw, key, value);
   return made;
 }
@@ -65,18 +87,21 @@ ort::Handle<ort::Session> open(const OrtLibrary& library, const OnnxModelSource&
       });
 }
 
+void check_threads(const char* name, std::size_t threads, std::size_t least) {
+  if (threads >= least && threads <= kMostThreads) return;
+  throw Error(ErrorCode::invalid_argument,
+              std::string(name) + ": expected " + std::to_string(least) + " to " +
+                  std::to_string(kMostThreads) + ", got " + std::to_string(threads));
+}
+
 }  // namespace
 
 ort::Handle<ort::Session> open_session(
     const OrtLibrary& library, const OnnxModelSource& model, const OnnxRuntimeOptions& options,
     const std::vector<std::pair<std::string, std::int64_t>>& dimension_overrides) {
-  if (options.intra_op_threads < 1 || options.intra_op_threads > kMostThreads) {
-    throw Error(ErrorCode::invalid_argument, "intra_op_threads: expected 1 to " +
-                                                 std::to_string(kMostThreads) + ", got " +
-                                                 std::to_string(options.intra_op_threads));
-  }
+  check_threads("intra_op_threads", options.intra_op_threads, 1);
   const ort::Api& api = library.api;
-  const auto made = make_session_options(api, options);
+  const auto made = make_session_options(library, options);
   ort::check(api, api.SetSessionGraphOptimizationLevel(made.get(), ort::OptimizationLevel::all),
              kDoing);
   for (const auto& [name, value] : dimension_overrides) {
@@ -85,13 +110,22 @@ ort::Handle<ort::Session> open_session(
   return open(library, model, made.get());
 }
 
+ort::Handle<ort::Session> open_lone_session(
+    const OrtLibrary& library, const OnnxModelSource& model, const OnnxRuntimeOptions& options,
+    const std::vector<std::pair<std::string, std::int64_t>>& dimension_overrides) {
+  check_threads("lone_threads", options.lone_threads, options.intra_op_threads + 1);
+  OnnxRuntimeOptions lone = options;
+  lone.intra_op_threads = options.lone_threads;
+  return open_session(library, model, lone, dimension_overrides);
+}
+
 ort::Handle<ort::Session> open_session_to_inspect(const OrtLibrary& library,
                                                   const OnnxModelSource& model,
                                                   const OnnxRuntimeOptions& options) {
   OnnxRuntimeOptions one_thread = options;
   one_thread.intra_op_threads = 1;
   const ort::Api& api = library.api;
-  const auto made = make_session_options(api, one_thread);
+  const auto made = make_session_options(library, one_thread);
   ort::check(api, api.SetSessionGraphOptimizationLevel(made.get(), ort::OptimizationLevel::none),
              kDoing);
   add_entry(api, made.get(), "session.disable_prepacking", "1");

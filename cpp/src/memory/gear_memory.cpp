@@ -52,6 +52,18 @@ std::size_t BlockLayout::touched_bytes(std::size_t batch_rows) const noexcept {
 GearMemory::GearMemory(BlockLayout layout, std::size_t count)
     : layout_(std::move(layout)), count_(count), pages_(multiply(layout_.block_bytes, count)) {}
 
+std::size_t GearMemory::give_back(std::size_t block, std::size_t first_row,
+                                  std::size_t end_row) noexcept {
+  std::size_t bytes = 0;
+  for (std::size_t tensor = 0; tensor < layout_.offsets.size(); ++tensor) {
+    const std::byte* const first = row(block, tensor, first_row);
+    if (first == nullptr) continue;
+    bytes += pages_.give_back(static_cast<std::size_t>(first - pages_.data()),
+                              (end_row - first_row) * layout_.row_bytes[tensor]);
+  }
+  return bytes;
+}
+
 std::vector<std::vector<std::byte*>> GearMemory::slots() const {
   std::vector<std::vector<std::byte*>> slots(count_);
   for (std::size_t block = 0; block < count_; ++block) {

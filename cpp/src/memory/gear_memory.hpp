@@ -51,6 +51,9 @@ class GearMemory {
     if (offset == BlockLayout::kNowhere) return nullptr;
     return pages_.data() + block * layout_.block_bytes + offset + row * layout_.row_bytes[tensor];
   }
+  /// Gives back the whole pages of rows [first_row, end_row) of a block; by whoever has the block to
+  /// itself as far as these rows go. Returns their bytes.
+  std::size_t give_back(std::size_t block, std::size_t first_row, std::size_t end_row) noexcept;
   /// Row 0 of every tensor, for each block: what Executor::prepare() gets.
   std::vector<std::vector<std::byte*>> slots() const;
 

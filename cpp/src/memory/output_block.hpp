@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <dynbatch/executor.hpp>
@@ -36,8 +37,10 @@ struct alignas(kCacheLine) OutputBlock {
   typename P::template atomic<std::uint32_t> readers{0};
   std::uint32_t slot = 0;
   bool lent = false;
-  std::uint32_t rows = 0;                // of requests, that the run produced
-  std::vector<std::byte*> tensors;       // row 0 of each output; null where the executor brings it
+  bool trimmed = false;             // in its last run
+  std::uint32_t touched_rows = 0;   // rows whose memory may be resident; of the run that holds it
+  std::uint32_t rows = 0;           // of requests, that the run produced
+  std::vector<std::byte*> tensors;  // row 0 of each output; null where the executor brings it
   std::vector<AdoptedOutput> adopted;    // per output; empty data where the block's own is used
   std::vector<const std::byte*> inputs;  // the run's inputs; here so that a run allocates nothing
 };
@@ -86,7 +89,9 @@ class OutputPool {
     const std::lock_guard lock(mutex_);
     if (block.lent) --lent_;
     block.lent = false;
-    free_.push_back(&block);
+    // The last in is the first out, whose lines are still in a cache. One that gave memory back goes last,
+    // so that all of them come to do so.
+    free_.insert(std::exchange(block.trimmed, false) ? free_.begin() : free_.end(), &block);
   }
 
   /// At rest, with no run and no reader.

@@ -108,8 +108,9 @@ class RequestQueue {
   std::uint32_t rows(std::uint32_t index) const noexcept;
   BatchKey key(std::uint32_t block) const noexcept { return blocks_[block].key; }
   std::size_t unsafe_free_blocks() const noexcept { return free_count_; }
-  /// Neither rows that wait nor a taken block.
-  bool unsafe_idle() const noexcept;
+  /// Taken blocks, and those in which rows wait, published or not.
+  std::size_t unsafe_blocks_in_use() const noexcept;
+  bool unsafe_idle() const noexcept { return unsafe_blocks_in_use() == 0; }
   bool unsafe_invariants_hold() const noexcept;
 
  private:
@@ -408,13 +409,13 @@ std::uint32_t RequestQueue<P, Part>::rows(std::uint32_t index) const noexcept {
 }
 
 template <class P, class Part>
-bool RequestQueue<P, Part>::unsafe_idle() const noexcept {
+std::size_t RequestQueue<P, Part>::unsafe_blocks_in_use() const noexcept {
   std::size_t empty = 0;
   for (const std::uint32_t index : order_) {
     // seq_cst: pairs with claim: a close must see what was claimed before claims were stopped.
     if (claimed(blocks_[index].word.load(std::memory_order_seq_cst)) == 0) ++empty;
   }
-  return free_count_ + empty == blocks_.size();
+  return blocks_.size() - free_count_ - empty;
 }
 
 template <class P, class Part>

@@ -21,6 +21,10 @@ struct RunRecord {
   bool failed = false;
   bool rerun = false;
   bool on_caller = false;
+  bool alone = false;
+  bool shrinks = false;
+  Nanoseconds ended_at = 0;
+  std::size_t given_back_bytes = 0;
 };
 
 struct BatchStatistics {
@@ -30,7 +34,10 @@ struct BatchStatistics {
   std::uint64_t failed_runs = 0;
   std::uint64_t reruns = 0;
   std::uint64_t runs_on_callers = 0;
+  std::uint64_t runs_alone = 0;
   std::uint64_t worker_wakeups = 0;
+  std::uint64_t given_back_bytes = 0;
+  std::uint64_t shrinks = 0;
   std::array<std::uint64_t, 5> closed{};  // by CloseReason
   std::vector<std::uint64_t> batches_by_size;
   Histogram queue_wait;
@@ -46,6 +53,9 @@ struct BatchStatistics {
     failed_runs += run.failed ? 1 : 0;
     reruns += run.rerun ? 1 : 0;
     runs_on_callers += run.on_caller ? 1 : 0;
+    runs_alone += run.alone ? 1 : 0;
+    shrinks += run.shrinks ? 1 : 0;
+    given_back_bytes += run.given_back_bytes;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
     note_recent(run.run_time);

@@ -9,6 +9,7 @@
 #include "base/native_thread.hpp"
 #include "base/platform.hpp"
 #include "runtime/batching_plan.hpp"
+#include "runtime/lone_runs.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/warm_up.hpp"
 
@@ -33,6 +34,10 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
   core->warm_up = warm_up(*core->executor, options, plan);
   WarmUp& found = core->warm_up;
   RuntimeSetup setup = plan_memory(spec, options, plan, found.table, found.report.merges);
+  if (core->executor->offers_lone_runs()) {
+    setup.lone_sizes = lone_sizes(found.table, setup.block_rows);
+    core->executor->keep_lone_runs(!setup.lone_sizes.empty());
+  }
   setup.fill_row = found.fill_row;
   setup.output_row_shapes = found.output_row_shapes;
   std::vector<std::size_t> sizes;

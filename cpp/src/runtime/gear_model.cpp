@@ -20,6 +20,7 @@ class GearModel::Implementation {
       : executor_(checked(std::move(executor), gears)),
         trial_(*executor_, *std::max_element(gears.begin(), gears.end())) {
     const ModelSpec& spec = executor_->spec();
+    if (executor_->offers_lone_runs()) executor_->keep_lone_runs(false);  // all runs are alike
     for (const std::size_t gear : gears) {
       table_.gears.push_back({.batch_size = gear,
                               .input_bytes = bytes_of(spec.inputs, gear),

@@ -35,6 +35,7 @@
 #include "batch/request.hpp"
 #include "batch/request_ledger.hpp"
 #include "memory/gear_memory.hpp"
+#include "memory/lower_gear.hpp"
 #include "queue/request_queue.hpp"
 #include "runtime/batch_statistics.hpp"
 
@@ -54,6 +55,7 @@ struct RuntimeSetup {
   Nanoseconds longest_linger = 0;  // how long an idle worker polls before it gives its permit back
   bool callers_run = true;
   std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
+  std::vector<bool> lone_sizes;          // [rows run]: with all CPUs if alone; empty: never
 };
 
 template <class P>
@@ -109,6 +111,9 @@ class Runtime {
   using Lock = std::unique_lock<typename P::Mutex>;
   static constexpr std::uint32_t kNone = Queue::kNone;
   static constexpr std::size_t kSamples = 8;
+  // Batches in a row that must have met no company before one runs with all CPUs: a crowd meets by
+  // chance in a single batch now and then, and another one is right behind it.
+  static constexpr std::uint32_t kQuietBatches = 4;
 
   struct Worker {
     typename P::Word word{0};  // 0: parked; written under the lock
@@ -141,7 +146,10 @@ class Runtime {
   struct Taken {
     std::uint32_t block = kNone;
     CloseReason reason = CloseReason::idle;
-    bool failed_before = false;  // its first run, by a caller, failed
+    bool failed_before = false;   // its first run, by a caller, failed
+    bool alone = false;           // when it was taken, nothing else ran or waited
+    bool shrinks = false;         // the executor may give memory back
+    std::uint32_t kept_rows = 0;  // as LowerGear::kept_rows
     Failure failure;
     explicit operator bool() const noexcept { return block != kNone; }
   };
@@ -153,6 +161,8 @@ class Runtime {
     std::uint32_t slot = Batch::kNoSlot;
     BatchKey key = nullptr;
     std::span<Part<P>> parts;
+    bool alone = false;
+    bool shrinks = false;
   };
   /// A run under way on this thread, and the one of another runtime inside which it was started.
   struct Running {
@@ -191,6 +201,7 @@ class Runtime {
   void dispatch(bool may_lead, R* own) noexcept;
   Decision decide_now(const typename Queue::BlockState& state, Nanoseconds& now) const noexcept;
   bool unsafe_take(Taken& taken, bool on_worker) noexcept;
+  bool unsafe_is_alone() noexcept;
   std::size_t unsafe_ready(Nanoseconds& earliest_due) const noexcept;
   void unsafe_hand_out(WakeList& list) noexcept;
   Worker* unsafe_pop_idle() noexcept;
@@ -208,6 +219,7 @@ class Runtime {
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
+  void give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void note_run(const RunRecord& run) noexcept;
   void unsafe_add_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
@@ -250,6 +262,8 @@ class Runtime {
   GearMemory input_memory_;
   GearMemory rerun_memory_;  // where batches must be filled; else without blocks
   Queue queue_;
+  // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
+  std::vector<std::uint32_t> touched_rows_;
 
   // Written under the lock, read by publishers without it.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;  // free ones
@@ -275,7 +289,11 @@ class Runtime {
   std::uint32_t claiming_ = 0;        // requests of several rows that have not claimed all of them
   std::uint32_t leading_ = 0;         // batches taken and not yet recycled
   std::uint32_t runs_under_way_ = 0;  // of them, those not in failed_
+  std::uint32_t quiet_batches_ =
+      kQuietBatches;  // the last ones, that met no company; counts so far
   bool stopping_ = false;
+  LowerGear lower_gear_;
+  bool shrinks_next_ = true;  // the next batch tells the executor; warm-up has run the largest gear
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest
 };

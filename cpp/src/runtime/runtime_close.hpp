@@ -34,6 +34,7 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
       input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
       rerun_memory_(input_memory_.layout(), fills() ? setup_.workers : 0),
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
+      touched_rows_(setup_.blocks),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.blocks);
@@ -230,6 +231,9 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.closed_drain = closed(CloseReason::drain);
   stats.runs_on_callers = statistics_.runs_on_callers;
   stats.runs_on_workers = statistics_.batches - statistics_.runs_on_callers;
+  stats.given_back_bytes = statistics_.given_back_bytes;
+  stats.shrinks = statistics_.shrinks;
+  stats.runs_alone = statistics_.runs_alone;
   stats.worker_wakeups = statistics_.worker_wakeups;
   stats.queue_wait = statistics_.queue_wait.quantiles();
   stats.run_time = statistics_.run_time.quantiles();

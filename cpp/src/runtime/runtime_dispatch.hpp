@@ -80,11 +80,29 @@ bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
   taken.reason = reason;
   ++leading_;
   ++runs_under_way_;
+  taken.alone = unsafe_is_alone();
+  taken.shrinks = std::exchange(shrinks_next_, false);
+  taken.kept_rows = lower_gear_.kept_rows();
+  touched_rows_[block] = std::max(touched_rows_[block], queue_.rows(block));
   // relaxed: written under the lock.
   if (space_first_ == nullptr && !has_shared_ && !closing_.load(std::memory_order_relaxed)) {
     queue_.unsafe_open_next();
   }
   return true;
+}
+
+/// Whether the batch that was just taken is to run with all CPUs: nothing else runs or waits, nor did
+/// for the last few.
+template <class P>
+bool Runtime<P>::unsafe_is_alone() noexcept {
+  if (setup_.lone_sizes.empty()) return false;
+  if (leading_ > 1 || queue_.unsafe_blocks_in_use() > 1) {
+    quiet_batches_ = 0;
+    return false;
+  }
+  if (quiet_batches_ == kQuietBatches) return true;
+  ++quiet_batches_;
+  return false;
 }
 
 /// How many batches are due, and when the next one will be.

@@ -90,7 +90,9 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
                              .first = first,
                              .slot = first == 0 ? taken.block : Batch::kNoSlot,
                              .key = queue_.key(taken.block),
-                             .parts = parts.subspan(first, end - first)},
+                             .parts = parts.subspan(first, end - first),
+                             .alone = taken.alone,
+                             .shrinks = taken.shrinks},
                             outputs, record.run);
   }
   if (!taken.failure) {
@@ -106,6 +108,7 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
   } else {
     isolate(taken, outputs);
   }
+  if (record.ran) give_back(taken, outputs, record.run);
   ledger_->output_pool.release(outputs);
 }
 
@@ -128,17 +131,22 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                   row_bytes);
     }
   }
+  run.alone = range.alone && setup_.lone_sizes[run_rows];
   CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
   const Batch batch{.rows = run_rows,
                     .inputs = outputs.inputs,
                     .outputs = outputs.tensors,
                     .input_slot = range.slot,
-                    .output_slot = outputs.slot};
+                    .output_slot = outputs.slot,
+                    .alone = run.alone,
+                    .shrinks = range.shrinks};
   const Running running{.runtime = this, .outer = running_here()};
   running_here() = &running;
   const Nanoseconds start = P::now();
   Failure failure = executor_.run(batch, collected);
-  run.run_time = P::now() - start;
+  run.ended_at = P::now();
+  run.run_time = run.ended_at - start;
+  run.shrinks = range.shrinks;
   running_here() = running.outer;
   if (!failure) failure = collected.check();
   outputs.rows = static_cast<std::uint32_t>(rows);
@@ -156,6 +164,26 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
     });
   }
   return {};
+}
+
+/// Gives back the memory of both blocks that only larger batches than those of late have touched: the
+/// rows behind those of this run, which nobody else knows of until the blocks are used again.
+template <class P>
+void Runtime<P>::give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept {
+  const std::uint32_t run_rows = run.rows + run.padded_rows;
+  const auto trim = [&](std::uint32_t& touched, std::uint32_t used, GearMemory& memory,
+                        std::uint32_t block) {
+    touched = std::max(touched, used);
+    const std::uint32_t kept = std::max(taken.kept_rows, used);
+    if (touched <= kept || taken.failure) return false;
+    run.given_back_bytes += memory.give_back(block, kept, touched);
+    touched = kept;
+    return true;
+  };
+  // Skipped rows stand in front of those that ran.
+  trim(touched_rows_[taken.block], std::max(queue_.rows(taken.block), run_rows), input_memory_,
+       taken.block);
+  outputs.trimmed = trim(outputs.touched_rows, run_rows, ledger_->output_memory, outputs.slot);
 }
 
 /// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
@@ -306,7 +334,12 @@ void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcep
   --leading_;
   --runs_under_way_;
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
-  if (record.ran) unsafe_add_run(record.run);
+  if (record.ran) {
+    unsafe_add_run(record.run);
+    if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
+      shrinks_next_ = true;
+    }
+  }
   unsafe_note_waits(record);
   if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();

@@ -29,7 +29,7 @@ std::byte* TrialRun::input_row(std::size_t input, std::size_t row) noexcept {
   return shared_[input].empty() ? inputs_.row(0, input, row) : shared_[input].data();
 }
 
-Failure TrialRun::run(std::size_t rows, Nanoseconds* elapsed) noexcept {
+Failure TrialRun::run(std::size_t rows, Nanoseconds* elapsed, bool alone) noexcept {
   for (std::size_t i = 0; i < block_.inputs.size(); ++i) block_.inputs[i] = input_row(i, 0);
   for (AdoptedOutput& output : block_.adopted) output.clear();
   CollectedOutputs<StdPlatform> collected(executor_.spec(), block_, rows);
@@ -38,7 +38,8 @@ Failure TrialRun::run(std::size_t rows, Nanoseconds* elapsed) noexcept {
                     .inputs = block_.inputs,
                     .outputs = block_.tensors,
                     .input_slot = slot,
-                    .output_slot = slot};
+                    .output_slot = slot,
+                    .alone = alone};
   const Nanoseconds start = StdPlatform::now();
   Failure failure = executor_.run(batch, collected);
   if (elapsed != nullptr) *elapsed = StdPlatform::now() - start;

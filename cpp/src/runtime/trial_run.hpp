@@ -27,7 +27,7 @@ class TrialRun {
   std::byte* input_row(std::size_t input, std::size_t row) noexcept;
   /// Runs the first `rows` rows; `elapsed` (if not null) gets the time in nanoseconds. A failure has
   /// ErrorCode::model if an output does not have one row for each of the batch.
-  Failure run(std::size_t rows, Nanoseconds* elapsed = nullptr) noexcept;
+  Failure run(std::size_t rows, Nanoseconds* elapsed = nullptr, bool alone = false) noexcept;
   /// After a run that succeeded: output `index`, valid until the next run.
   OutputView output(std::size_t index, std::size_t rows) const noexcept;
 

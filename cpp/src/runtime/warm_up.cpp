@@ -84,6 +84,23 @@ Failure time_gears(TrialRun& trial, GearTable& table) {
   return {};
 }
 
+Failure time_lone_runs(TrialRun& trial, GearTable& table, std::size_t largest) {
+  for (Gear& gear : table.gears) {
+    if (gear.batch_size > largest) continue;
+    std::vector<double> gains;
+    for (std::size_t round = 0; round <= kTimedRuns; ++round) {
+      Nanoseconds shared = 0;
+      Nanoseconds alone = 0;
+      if (Failure failure = trial.run(gear.batch_size, &shared)) return failure;
+      if (Failure failure = trial.run(gear.batch_size, &alone, true)) return failure;
+      if (round > 0) gains.push_back(static_cast<double>(shared) / static_cast<double>(alone));
+    }
+    std::sort(gains.begin(), gains.end());
+    gear.seconds_alone = gear.seconds / gains[kTimedRuns / 2];
+  }
+  return {};
+}
+
 WarmUp warm_up(Executor& executor, const BatchingOptions& options, const BatchingPlan& plan) {
   const ModelSpec& spec = executor.spec();
   WarmUp result;
@@ -105,7 +122,7 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
                                   .output_bytes = bytes_of(spec.outputs, gear)});
   }
   result.table.filled = plan.filled;
-  const Failure failure = time_gears(trial, result.table);
+  Failure failure = time_gears(trial, result.table);
   if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
   if (failure && (plan.filled || options.batching == Batching::always)) {
     throw Error(ErrorCode::model,
@@ -124,6 +141,11 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
   result.table.cap = !result.report.merges ? 1
                      : by_time             ? measured_cap(result.table)
                                            : plan.largest;
+  if (!failure && executor.offers_lone_runs()) {
+    const std::size_t largest = result.report.merges ? result.table.cap : plan.largest;
+    failure = time_lone_runs(trial, result.table, largest);
+    if (failure) throw Error(ErrorCode::model, "the model failed at warm-up: " + failure.message);
+  }
   return result;
 }
 

@@ -28,4 +28,8 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
 /// Runs every gear once, then kTimedRuns times, in rounds; sets the median time of each.
 Failure time_gears(TrialRun& trial, GearTable& table);
 
+/// Runs every gear of at most `largest` rows as often again, in turns alone and not; sets its time alone
+/// by the median gain, so that a machine that is getting busier or quieter does not decide.
+Failure time_lone_runs(TrialRun& trial, GearTable& table, std::size_t largest);
+
 }  // namespace dynbatch

@@ -65,7 +65,14 @@ struct FloatSlots {
     std::fill(outputs[slot].begin(), outputs[slot].end(), -1.0F);
   }
   /// Runs the first rows of a slot.
+  struct How {
+    bool alone = false;
+    bool shrinks = false;
+  };
   Failure run(Executor& executor, std::uint32_t slot, std::size_t rows) {
+    return run(executor, slot, rows, How());
+  }
+  Failure run(Executor& executor, std::uint32_t slot, std::size_t rows, const How& how) {
     const std::byte* in = bytes_of(inputs[slot]);
     std::byte* out = bytes_of(outputs[slot]);
     Batch batch;
@@ -74,6 +81,8 @@ struct FloatSlots {
     batch.outputs = {&out, 1};
     batch.input_slot = slot;
     batch.output_slot = slot;
+    batch.alone = how.alone;
+    batch.shrinks = how.shrinks;
     KeptOutputs kept;
     return executor.run(batch, kept);
   }

@@ -100,5 +100,33 @@ TEST(GearMemory, ModelsWithoutBatchedBytesNeedNone) {
   EXPECT_EQ(memory.resident_bytes(), 0U);
 }
 
+TEST(GearMemory, GivesBackTheWholePagesOfRowsThatAreNotNeeded) {
+  constexpr std::size_t kPage = 4096;
+  constexpr auto kRow = static_cast<std::int64_t>(kPage);
+  GearMemory memory(BlockLayout({{.name = "a", .dtype = DataType::uint8, .row_shape = {kRow}},
+                                 {.name = "b", .dtype = DataType::uint8, .row_shape = {kRow}}},
+                                8),
+                    2);
+  for (std::size_t block = 0; block < 2; ++block) {
+    for (std::size_t tensor = 0; tensor < 2; ++tensor) {
+      std::memset(memory.row(block, tensor, 0), 7, 8 * kPage);
+    }
+  }
+  EXPECT_EQ(memory.give_back(1, 3, 7), 8 * kPage);
+  EXPECT_EQ(memory.resident_bytes(), (32 - 8) * kPage);
+  EXPECT_EQ(*memory.row(1, 0, 2), std::byte{7});
+  EXPECT_EQ(*memory.row(1, 1, 7), std::byte{7});
+  EXPECT_EQ(*memory.row(0, 0, 5), std::byte{7});
+  EXPECT_EQ(*memory.row(1, 0, 5), std::byte{0});
+}
+
+TEST(GearMemory, KeepsPagesThatOtherRowsShare) {
+  GearMemory memory(BlockLayout({{.name = "a", .dtype = DataType::uint8, .row_shape = {100}}}, 8),
+                    1);
+  std::memset(memory.row(0, 0, 0), 7, 800);
+  EXPECT_EQ(memory.give_back(0, 1, 8), 0U);
+  EXPECT_EQ(*memory.row(0, 0, 7), std::byte{7});
+}
+
 }  // namespace
 }  // namespace dynbatch

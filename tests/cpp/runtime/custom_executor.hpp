@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,15 @@ class CustomExecutor final : public Executor {
     return run_(batch, outputs);
   }
   bool reruns() const noexcept override { return reruns_; }
+  bool offers_lone_runs() const noexcept override { return offers_lone_runs_; }
+  void keep_lone_runs(bool keep) noexcept override {
+    kept_ = keep;
+    offers_lone_runs_ = keep;
+  }
+
+  void offer_lone_runs() noexcept { offers_lone_runs_ = true; }
+  /// What keep_lone_runs() was told.
+  std::optional<bool> kept_lone_runs() const noexcept { return kept_; }
 
   /// One input x and one output y, of one float a row.
   static ModelSpec one_float() {
@@ -39,6 +49,8 @@ class CustomExecutor final : public Executor {
   RunFunction run_;
   ModelSpec spec_;
   bool reruns_;
+  bool offers_lone_runs_ = false;
+  std::optional<bool> kept_;
 };
 
 inline const float* floats(const std::byte* bytes) { return reinterpret_cast<const float*>(bytes); }

@@ -87,9 +87,12 @@ class DrivenRuntime {
     R* request_ = nullptr;
   };
 
-  explicit DrivenRuntime(RuntimeSetup setup, RunFunction run = {})
-      : executor_(run ? std::move(run)
-                      : [this](const Batch& batch, RunOutputs&) { return log.run(batch); }),
+  explicit DrivenRuntime(RuntimeSetup setup, RunFunction run = {},
+                         ModelSpec spec = CustomExecutor::one_float())
+      : executor_(
+            run ? std::move(run)
+                : [this](const Batch& batch, RunOutputs&) { return log.run(batch); },
+            std::move(spec)),
         runtime_(executor_, std::move(setup), {}) {}
   ~DrivenRuntime() { stop(); }
 
@@ -108,6 +111,9 @@ class DrivenRuntime {
   }
   /// The same from a thread that runs what is due before it returns.
   Handle lead(const std::vector<float>& values) { return submit(values, {}, true); }
+  Handle lead(const InputView& view) {
+    return Handle(runtime_.submit({&view, 1}, {}, true, refusal));
+  }
   Stats stats() const {
     Stats stats;
     runtime_.add_to(stats);

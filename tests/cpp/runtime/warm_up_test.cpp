@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -144,6 +146,47 @@ TEST(WarmUp, EveryGearIsTimedAtLeastThreeTimesAfterItsFirstRun) {
   EXPECT_EQ(runs[4], 4U);
   EXPECT_EQ(found.table.gears[0].batch_size, 8U);
   EXPECT_EQ(found.table.gears[0].input_bytes, 32U);
+}
+
+TEST(WarmUp, LoneRunsAreTimedInTurnsWithOthersIfTheExecutorOffersThem) {
+  std::vector<bool> alone;
+  CustomExecutor executor([&](const Batch& batch, RunOutputs&) {
+    alone.push_back(batch.alone);
+    return add_one(batch);
+  });
+  executor.offer_lone_runs();
+  const BatchingOptions options{.gears = {4}, .verify = false};
+  const WarmUp found = warm_up(executor, options, plan_batching(executor.spec(), options));
+  EXPECT_THAT(alone, ElementsAre(false, false, false, false,  // the gear's time
+                                 false, true, false, true, false, true, false, true));
+  EXPECT_TRUE(found.table.gears[0].seconds_alone.has_value());
+}
+
+TEST(WarmUp, GearsBeyondTheCapAreNotTimedAlone) {
+  std::size_t largest_alone = 0;
+  CustomExecutor executor([&](const Batch& batch, RunOutputs&) {
+    if (batch.alone) largest_alone = std::max(largest_alone, batch.rows);
+    return add_one(batch);
+  });
+  executor.offer_lone_runs();
+  const BatchingOptions options{.gears = {1, 8}, .verify = false};
+  const WarmUp found = warm_up(executor, options, plan_batching(executor.spec(), options));
+  EXPECT_EQ(largest_alone, found.table.cap);
+  for (const Gear& gear : found.table.gears) {
+    EXPECT_EQ(gear.seconds_alone.has_value(), gear.batch_size <= found.table.cap);
+  }
+}
+
+TEST(WarmUp, WithoutAnOfferNoRunIsAlone) {
+  bool alone = false;
+  const WarmUp found = warm_up_with(
+      [&](const Batch& batch, RunOutputs&) {
+        alone = alone || batch.alone;
+        return add_one(batch);
+      },
+      {});
+  EXPECT_FALSE(alone);
+  EXPECT_EQ(found.table.gears[0].seconds_alone, std::nullopt);
 }
 
 TEST(WarmUp, AlwaysMergesUpToTheLargestGearWhateverItCosts) {

@@ -1,0 +1,51 @@
+#include "runtime/lone_runs.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace dynbatch {
+namespace {
+
+// Lone runs hold threads and weights: they are kept where some gear gains this much by them.
+constexpr double kWorthKeeping = 1.15;
+// They take the CPUs from the rest of the process, and measured times scatter: what gains less than this
+// runs like any other batch.
+constexpr double kWorthRunning = 1.05;
+
+/// Times between those of the two gears around `rows`; outside of all gears, that of the nearest one.
+struct Times {
+  double shared = 0.0;
+  double alone = 0.0;
+};
+
+Times times_at(const std::vector<Gear>& rising, std::size_t rows) {
+  const auto above = std::ranges::lower_bound(rising, rows, {}, &Gear::batch_size);
+  const Gear& high = above == rising.end() ? rising.back() : *above;
+  const Gear& low = above == rising.begin() || above == rising.end() ? high : *(above - 1);
+  const double span = static_cast<double>(high.batch_size - low.batch_size);
+  const double share = span == 0.0 ? 0.0 : static_cast<double>(rows - low.batch_size) / span;
+  const auto between = [&](double from, double to) { return from + (to - from) * share; };
+  return {.shared = between(low.seconds, high.seconds),
+          .alone = between(*low.seconds_alone, *high.seconds_alone)};
+}
+
+}  // namespace
+
+std::vector<bool> lone_sizes(const GearTable& table, std::size_t largest) {
+  std::vector<Gear> rising;
+  std::ranges::copy_if(table.gears, std::back_inserter(rising),
+                       [](const Gear& gear) { return gear.seconds_alone.has_value(); });
+  std::ranges::sort(rising, {}, &Gear::batch_size);
+  const bool kept = std::ranges::any_of(rising, [](const Gear& gear) {
+    return gear.seconds >= kWorthKeeping * *gear.seconds_alone;
+  });
+  if (!kept) return {};
+  std::vector<bool> sizes(largest + 1);
+  for (std::size_t rows = 1; rows <= largest; ++rows) {
+    const Times times = times_at(rising, rows);
+    sizes[rows] = times.shared >= kWorthRunning * times.alone;
+  }
+  return sizes;
+}
+
+}  // namespace dynbatch
