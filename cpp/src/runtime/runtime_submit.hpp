@@ -303,7 +303,8 @@ bool Runtime<P>::publish(const Claim& claim, R& request, std::uint32_t request_r
   const auto state =
       queue_.publish(claim, {.request = &request, .request_row = request_row, .rows = claim.rows});
   if (!state.complete) return false;  // the last publisher of the block looks
-  // seq_cst: as below. Rows that are held are not due before start_held().
+  // Rows that are held are not due before start_held().
+  // seq_cst: pairs with claim_or_wait and close, which scan after they have set it.
   if (state.held && !state.full && !state.sealed && !hurry_.load(std::memory_order_seq_cst))
     return false;
   // seq_cst: pairs with unsafe_add_permits: if no permit is free, whoever gives one back scans later.
