@@ -142,7 +142,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ModelSpec spec = draw_spec(bytes);
   const BatchingOptions options = draw_options(bytes);
   const auto plan = made_or_refused([&] { return plan_batching(spec, options); },
-                                    ErrorCode::invalid_argument, ErrorCode::invalid_argument);
+                                    ErrorCode::invalid_argument, ErrorCode::model);
   if (!plan) return 0;
   expect_in_bounds(spec, options, *plan);
   GearTable table;

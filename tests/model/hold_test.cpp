@@ -45,11 +45,13 @@ TEST(HoldModel, AFullBatchStartsByItself) {
 TEST(HoldModel, WhoDoesNotHoldIsNotKeptWaiting) {
   explore([](Schedule& schedule) {
     const auto runtime = make_runtime(schedule, ModelRuntime::setup(1, 3, 3));
-    // A holder that is stopped in its turn of the loop keeps nobody else waiting: it never starts its row.
-    schedule.thread("holder", [runtime] { runtime->submit({1.0F}, held()); });
-    schedule.thread("submitter", [runtime, &schedule] {
-      schedule.sleep_until(schedule.now() + 1);
-      runtime->submit({2.0F});
+    schedule.thread("holder", [runtime] {
+      runtime->submit({1.0F}, held());
+      runtime->submit({2.0F});  // nobody calls start_held()
+    });
+    schedule.thread("other holder", [runtime] {
+      runtime->submit({3.0F}, held());
+      (*runtime)->start_held();
     });
   });
 }

@@ -9,8 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include <dynbatch/completion_port.hpp>
-
+#include "batch/completion_list.hpp"
 #include "cpp/runtime/driven_runtime.hpp"
 
 namespace dynbatch {
@@ -38,9 +37,9 @@ RuntimeSetup setup_of(std::uint32_t blocks, std::uint32_t rows, Nanoseconds dela
 TEST(RuntimeClose, ClosedRuntimeNoticesRoomAtOnce) {
   Driven runtime(setup_of(2, 1));
   runtime->close(true);
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   int context = 0;
-  runtime->notify_space(port.implementation(), &context, 1);
+  runtime->notify_space(port, &context, 1);
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&context));
@@ -48,11 +47,11 @@ TEST(RuntimeClose, ClosedRuntimeNoticesRoomAtOnce) {
 
 TEST(RuntimeClose, CloseNoticesThoseThatWaitForRoom) {
   Driven runtime(setup_of(2, 1));
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   int context = 0;
   const auto first = runtime.submit({1.0F});
   const auto second = runtime.submit({2.0F});
-  runtime->notify_space(port.implementation(), &context, 1);
+  runtime->notify_space(port, &context, 1);
   runtime->close(false);
   std::vector<void*> contexts;
   port.drain(contexts);
@@ -180,9 +179,9 @@ TEST(RuntimeClose, EntriesOfAForkedChildAnswerClosedThoughTheLockIsHeld) {
     runtime->work();
     runtime->wait_for_workers(1);
     runtime->close(true);
-    CompletionPort port;
+    CompletionList<HookedPlatform> port;
     std::vector<void*> contexts;
-    runtime->notify_space(port.implementation(), &contexts, 1);
+    runtime->notify_space(port, &contexts, 1);
     port.drain(contexts);
     if (contexts.size() != 1) ++faults;
     _exit(faults);

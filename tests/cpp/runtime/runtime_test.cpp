@@ -10,8 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include <dynbatch/completion_port.hpp>
-
+#include "batch/completion_list.hpp"
 #include "cpp/runtime/driven_runtime.hpp"
 
 namespace dynbatch {
@@ -168,8 +167,8 @@ TEST(Runtime, RowsAreDueOnceSomebodyWaitsForRoom) {
   const auto full = runtime.submit({1.0F, 2.0F, 3.0F, 4.0F});
   gate.wait_for(1);
   const auto waits = runtime.submit({5.0F});
-  CompletionPort port;
-  runtime->notify_space(port.implementation(), &gate, 4);  // the open block has room for three
+  CompletionList<HookedPlatform> port;
+  runtime->notify_space(port, &gate, 4);  // the open block has room for three
   gate.wait_for(2);
   gate.open();
   runtime->close(true);
@@ -278,8 +277,8 @@ TEST(Runtime, RoomIsNotKeptForWhoWasToldOnceNothingIsInFlight) {
   Driven runtime(setup_of(2, 1));
   const auto first = runtime.submit({1.0F});
   const auto second = runtime.submit({2.0F});
-  CompletionPort port;
-  runtime->notify_space(port.implementation(), &port, 2);
+  CompletionList<HookedPlatform> port;
+  runtime->notify_space(port, &port, 2);
   std::promise<void> parked;
   std::thread caller([&] {
     HookedPlatform::on_park = [&] {
@@ -300,7 +299,7 @@ TEST(Runtime, RoomIsNotKeptForWhoWasToldOnceNothingIsInFlight) {
 TEST(Runtime, NoticeOfMoreRoomThanThereIsHoldsNobodyUp) {
   Driven runtime(setup_of(2, 1));
   const auto first = runtime.submit({1.0F});
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   std::promise<void> parked;
   std::thread caller([&] {
     HookedPlatform::on_park = [&] {
@@ -311,10 +310,10 @@ TEST(Runtime, NoticeOfMoreRoomThanThereIsHoldsNobodyUp) {
     EXPECT_EQ(large.wait(), ErrorCode::none);
   });
   parked.get_future().wait();
-  runtime->notify_space(port.implementation(), &port, 3);
+  runtime->notify_space(port, &port, 3);
   runtime.add_worker();
   caller.join();
-  port.wait();
+  port.event().wait();
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&port));
@@ -331,28 +330,28 @@ TEST(Runtime, NoticesOfAnExclusiveRuntimeCountBlocks) {
   });
   const auto first = runtime.submit({1.0F});
   const auto second = runtime.submit({2.0F});
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   std::array<int, 2> waiters{};
-  for (int& waiter : waiters) runtime->notify_space(port.implementation(), &waiter, 1);
+  for (int& waiter : waiters) runtime->notify_space(port, &waiter, 1);
   runtime.add_worker();
   runs_allowed.release();  // one block becomes free
   EXPECT_EQ(first.wait(), ErrorCode::none);
-  port.wait();
+  port.event().wait();
   std::vector<void*> told;
   port.drain(told);
   EXPECT_THAT(told, ElementsAre(&waiters[0]));
   runs_allowed.release();
   // The port must not go while the other notice is on its way.
-  port.wait();
+  port.event().wait();
   port.drain(told);
   EXPECT_THAT(told, ElementsAre(&waiters[1]));
 }
 
 TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {
   Driven runtime(setup_of(2, 1));
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   int context = 0;
-  runtime->notify_space(port.implementation(), &context, 1);
+  runtime->notify_space(port, &context, 1);
   std::vector<void*> contexts;
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&context));
@@ -360,18 +359,18 @@ TEST(Runtime, NoticeOfRoomComesAtOnceIfThereIsRoom) {
 
 TEST(Runtime, NoticeOfRoomComesWhenABlockIsFree) {
   Driven runtime(setup_of(2, 1));
-  CompletionPort port;
+  CompletionList<HookedPlatform> port;
   int context = 0;
   std::vector<void*> contexts;
   const auto first = runtime.submit({1.0F});
   const auto second = runtime.submit({2.0F});
   EXPECT_FALSE(runtime.submit({3.0F}).accepted());
   EXPECT_EQ(runtime.refusal.code, ErrorCode::queue_full);
-  runtime->notify_space(port.implementation(), &context, 1);
+  runtime->notify_space(port, &context, 1);
   port.drain(contexts);
   EXPECT_THAT(contexts, IsEmpty());
   runtime.add_worker();
-  port.wait();
+  port.event().wait();
   port.drain(contexts);
   EXPECT_THAT(contexts, ElementsAre(&context));
 }
