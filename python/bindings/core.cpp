@@ -15,8 +15,6 @@ namespace {
 // wants it; when somebody does, getting it back takes up to 5 ms.
 constexpr std::size_t kShortCopyBytes = std::size_t{64} * 1024;
 
-// A run that takes longer gives the GIL up: others get it in time, and getting it back is worth less.
-constexpr std::chrono::microseconds kShortRun{100};
 // So many calls in a row make a thread the only caller.
 constexpr std::uint32_t kCallsOfOnlyCaller = 16;
 
@@ -83,7 +81,7 @@ void Core::note_caller() noexcept {
 bool Core::keeps_gil(const Feeds& feeds, const SubmitOptions& options, bool may_run) noexcept {
   if (options.on_full != OnFull::raise || feeds.size_bytes() > kShortCopyBytes) return false;
   if (!may_run) return true;
-  return calls_in_a_row_ > kCallsOfOnlyCaller && batcher_->runs_alone_within(kShortRun);
+  return calls_in_a_row_ > kCallsOfOnlyCaller && rows_of(feeds) <= batcher_->brief_rows();
 }
 
 Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_run) {
@@ -204,13 +202,17 @@ bool Core::exceeds_queue(py::handle feeds) const {
 }
 
 bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
-  if (!batcher_->report().merges) return false;  // refused above max_batch_size, which always fits
+  // Requests that are not merged are refused above max_batch_size, which always fits.
+  return batcher_->report().merges && rows_of(feeds) > queue_rows_;
+}
+
+std::size_t Core::rows_of(const Feeds& feeds) const noexcept {
   for (std::size_t i = 0; i < signature_->inputs.size(); ++i) {
     const Shape& shape = feeds.views()[i].shape;
     if (signature_->inputs[i].shared || shape.rank() == 0) continue;
-    return shape[0] > static_cast<std::int64_t>(queue_rows_);
+    return static_cast<std::size_t>(shape[0]);
   }
-  return false;
+  return 0;
 }
 
 void Core::work() {

@@ -95,6 +95,8 @@ class Core {
   void wait_endlessly(Ticket& ticket) const;
   Feeds converted(py::handle feeds);
   bool exceeds_queue(const Feeds& feeds) const noexcept;
+  /// As the first batched input has them, checked or not.
+  std::size_t rows_of(const Feeds& feeds) const noexcept;
 
   std::shared_ptr<const Signature> signature_;
   std::uint32_t fork_generation_;

@@ -35,8 +35,8 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
   WarmUp& found = core->warm_up;
   RuntimeSetup setup = plan_memory(spec, options, plan, found.table, found.report.merges);
   if (core->executor->offers_lone_runs()) {
-    setup.lone_sizes = lone_sizes(found.table, setup.block_rows);
-    core->executor->keep_lone_runs(!setup.lone_sizes.empty());
+    setup.lone_limits = lone_limits(found.table, setup.block_rows);
+    core->executor->keep_lone_runs(!setup.lone_limits.empty());
   }
   setup.fill_row = found.fill_row;
   setup.output_row_shapes = found.output_row_shapes;
@@ -182,9 +182,7 @@ Ticket Batcher::infer(std::span<const InputView> inputs, const SubmitOptions& op
   return ticket;
 }
 
-bool Batcher::runs_alone_within(std::chrono::nanoseconds time) const noexcept {
-  return implementation_->runtime().runs_alone_within(time.count());
-}
+std::size_t Batcher::brief_rows() const noexcept { return implementation_->runtime().brief_rows(); }
 
 void Batcher::start_held() noexcept { implementation_->runtime().start_held(); }
 

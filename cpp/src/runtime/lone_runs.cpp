@@ -31,21 +31,21 @@ Times times_at(const std::vector<Gear>& rising, std::size_t rows) {
 
 }  // namespace
 
-std::vector<bool> lone_sizes(const GearTable& table, std::size_t largest) {
+std::vector<Nanoseconds> lone_limits(const GearTable& table, std::size_t largest) {
   std::vector<Gear> rising;
   std::ranges::copy_if(table.gears, std::back_inserter(rising),
                        [](const Gear& gear) { return gear.seconds_alone.has_value(); });
   std::ranges::sort(rising, {}, &Gear::batch_size);
-  const bool kept = std::ranges::any_of(rising, [](const Gear& gear) {
-    return gear.seconds >= kWorthKeeping * *gear.seconds_alone;
-  });
+  const bool kept = std::ranges::any_of(
+      rising, [](const Gear& gear) { return gear.seconds >= kWorthKeeping * *gear.seconds_alone; });
   if (!kept) return {};
-  std::vector<bool> sizes(largest + 1);
+  std::vector<Nanoseconds> limits(largest + 1);
   for (std::size_t rows = 1; rows <= largest; ++rows) {
     const Times times = times_at(rising, rows);
-    sizes[rows] = times.shared >= kWorthRunning * times.alone;
+    if (times.shared < kWorthRunning * times.alone) continue;
+    limits[rows] = std::max<Nanoseconds>(1, static_cast<Nanoseconds>(times.shared * 1e9));
   }
-  return sizes;
+  return limits;
 }
 
 }  // namespace dynbatch

@@ -2,14 +2,44 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <dynbatch/gear.hpp>
 
+#include "base/platform.hpp"
+
 namespace dynbatch {
 
-/// [n]: whether a lone batch of n rows, 0 < n <= `largest`, is to run with all CPUs. Empty if that was
-/// measured for no gear, or gains too little in each of them to be worth what it holds.
-std::vector<bool> lone_sizes(const GearTable& table, std::size_t largest);
+/// [n]: for a lone batch of n rows, 0 < n <= `largest`, that is to run with all CPUs, the time that it
+/// takes without; 0 if it is to run like any other. Empty if lone runs were measured for no gear, or gain
+/// too little in each of them to be worth what they hold.
+std::vector<Nanoseconds> lone_limits(const GearTable& table, std::size_t largest);
+
+/// Whether lone batches run with all CPUs now. What was measured at load holds only while the CPUs are
+/// there: a run that takes longer than it would without them puts off the next ones, for twice as many
+/// batches each time. Not thread-safe: lives under the runtime's lock.
+class LoneRuns {
+ public:
+  /// Asked once for each batch that is alone.
+  bool may_run() noexcept {
+    if (put_off_ == 0) return true;
+    --put_off_;
+    return false;
+  }
+  void note(Nanoseconds run_time, Nanoseconds limit) noexcept {
+    if (run_time <= limit) {
+      pause_ /= 2;
+    } else {
+      pause_ = pause_ == 0 ? 1 : pause_ < kLongestPause ? 2 * pause_ : pause_;
+      put_off_ = pause_;
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kLongestPause = 1024;
+  std::uint32_t pause_ = 0;
+  std::uint32_t put_off_ = 0;
+};
 
 }  // namespace dynbatch

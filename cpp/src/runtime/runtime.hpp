@@ -38,6 +38,7 @@
 #include "memory/lower_gear.hpp"
 #include "queue/request_queue.hpp"
 #include "runtime/batch_statistics.hpp"
+#include "runtime/lone_runs.hpp"
 
 namespace dynbatch {
 
@@ -55,7 +56,7 @@ struct RuntimeSetup {
   Nanoseconds longest_linger = 0;  // how long an idle worker polls before it gives its permit back
   bool callers_run = true;
   std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
-  std::vector<bool> lone_sizes;          // [rows run]: with all CPUs if alone; empty: never
+  std::vector<Nanoseconds> lone_limits;  // see lone_runs.hpp; empty: no batch is alone
 };
 
 template <class P>
@@ -84,9 +85,8 @@ class Runtime {
   void set_max_delay(Nanoseconds delay) noexcept;
   /// A moving average of the last runs; 0 before the first.
   Nanoseconds average_run_time() const noexcept;
-  /// Whether a blocking call that starts now would lead at once, with no rows but its own, and be back
-  /// within `time` if its run takes no longer than the last ones; a hint.
-  bool runs_alone_within(Nanoseconds time) const noexcept;
+  /// See Batcher::brief_rows.
+  std::uint32_t brief_rows() const noexcept;
   /// Blocks until that many threads are inside work(), or the runtime is closed.
   void wait_for_workers(std::size_t count) noexcept;
   Nanoseconds max_delay() const noexcept { return delay_.load(std::memory_order_relaxed); }
@@ -273,7 +273,7 @@ class Runtime {
   typename P::template atomic<bool> closing_{false};
   typename P::template atomic<bool> cancelling_{false};
   typename P::template atomic<Nanoseconds> delay_;
-  typename P::template atomic<Nanoseconds> longest_recent_run_{0};
+  typename P::template atomic<std::uint32_t> brief_rows_{0};
 
   alignas(kCacheLine) mutable typename P::Mutex mutex_;
   // Under the lock, all that follows.
@@ -291,6 +291,7 @@ class Runtime {
   std::uint32_t runs_under_way_ = 0;  // of them, those not in failed_
   std::uint32_t quiet_batches_ =
       kQuietBatches;  // the last ones, that met no company; counts so far
+  LoneRuns lone_runs_;
   bool stopping_ = false;
   LowerGear lower_gear_;
   bool shrinks_next_ = true;  // the next batch tells the executor; warm-up has run the largest gear

@@ -179,11 +179,12 @@ Nanoseconds Runtime<P>::average_run_time() const noexcept {
 }
 
 template <class P>
-bool Runtime<P>::runs_alone_within(Nanoseconds time) const noexcept {
+std::uint32_t Runtime<P>::brief_rows() const noexcept {
   // relaxed, all: a hint, and what is done next decides by itself.
-  return callers_run_ && !forked() && delay_.load(std::memory_order_relaxed) == 0 &&
-         permits_.load(std::memory_order_relaxed) == setup_.workers && queue_.looks_empty() &&
-         longest_recent_run_.load(std::memory_order_relaxed) <= time;
+  const bool leads_alone =
+      callers_run_ && !forked() && delay_.load(std::memory_order_relaxed) == 0 &&
+      permits_.load(std::memory_order_relaxed) == setup_.workers && queue_.looks_empty();
+  return leads_alone ? brief_rows_.load(std::memory_order_relaxed) : 0;
 }
 
 template <class P>

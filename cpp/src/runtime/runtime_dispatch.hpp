@@ -95,12 +95,12 @@ bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
 /// for the last few.
 template <class P>
 bool Runtime<P>::unsafe_is_alone() noexcept {
-  if (setup_.lone_sizes.empty()) return false;
+  if (setup_.lone_limits.empty()) return false;
   if (leading_ > 1 || queue_.unsafe_blocks_in_use() > 1) {
     quiet_batches_ = 0;
     return false;
   }
-  if (quiet_batches_ == kQuietBatches) return true;
+  if (quiet_batches_ == kQuietBatches) return lone_runs_.may_run();
   ++quiet_batches_;
   return false;
 }

@@ -131,7 +131,7 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
                   row_bytes);
     }
   }
-  run.alone = range.alone && setup_.lone_sizes[run_rows];
+  run.alone = range.alone && setup_.lone_limits[run_rows] > 0;
   CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
   const Batch batch{.rows = run_rows,
                     .inputs = outputs.inputs,
@@ -319,7 +319,7 @@ template <class P>
 void Runtime<P>::unsafe_add_run(const RunRecord& run) noexcept {
   statistics_.add(run);
   // relaxed: a hint for callers.
-  longest_recent_run_.store(statistics_.longest_recent_run, std::memory_order_relaxed);
+  brief_rows_.store(statistics_.runs_are_brief() ? run.rows : 0, std::memory_order_relaxed);
 }
 
 template <class P>
@@ -336,6 +336,10 @@ void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcep
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) {
     unsafe_add_run(record.run);
+    if (record.run.alone) {
+      lone_runs_.note(record.run.run_time,
+                      setup_.lone_limits[record.run.rows + record.run.padded_rows]);
+    }
     if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
       shrinks_next_ = true;
     }

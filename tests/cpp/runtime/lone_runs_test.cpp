@@ -16,6 +16,12 @@ Gear gear(std::size_t batch_size, double seconds, std::optional<double> alone) {
   return {.batch_size = batch_size, .seconds = seconds, .seconds_alone = alone};
 }
 
+std::vector<bool> lone_sizes(const GearTable& table, std::size_t largest) {
+  std::vector<bool> sizes;
+  for (const Nanoseconds limit : lone_limits(table, largest)) sizes.push_back(limit > 0);
+  return sizes;
+}
+
 TEST(LoneSizes, NoneWhereLoneRunsWereNotMeasured) {
   EXPECT_THAT(lone_sizes({.gears = {gear(1, 1.0, {}), gear(2, 2.0, {})}}, 2), IsEmpty());
 }
@@ -53,6 +59,31 @@ TEST(LoneSizes, SizesBelowTheSmallestGearGoByItsTimes) {
 TEST(LoneSizes, OrderOfTheGearsDoesNotMatter) {
   EXPECT_THAT(lone_sizes({.gears = {gear(4, 4.0, 4.0), gear(1, 2.0, 1.0), gear(2, 2.0, 2.0)}}, 4),
               ElementsAre(false, true, false, false, false));
+}
+
+TEST(LoneSizes, LimitIsTheTimeWithoutAllCpus) {
+  EXPECT_THAT(lone_limits({.gears = {gear(1, 2e-6, 1e-6), gear(3, 4e-6, 2e-6)}}, 3),
+              ElementsAre(0, 2000, 3000, 4000));
+}
+
+TEST(LoneRuns, RunThatTakesTooLongPutsOffTheNextOnes) {
+  LoneRuns runs;
+  const auto runs_until_the_next = [&] {
+    int refused = 0;
+    while (!runs.may_run()) ++refused;
+    return refused;
+  };
+  EXPECT_EQ(runs_until_the_next(), 0);
+  for (const int expected : {1, 2, 4, 8}) {
+    runs.note(11, 10);
+    EXPECT_EQ(runs_until_the_next(), expected);
+  }
+  runs.note(10, 10);
+  EXPECT_EQ(runs_until_the_next(), 0) << "it is not put off while it keeps its time";
+  runs.note(11, 10);
+  EXPECT_EQ(runs_until_the_next(), 8) << "one good run halves what the next bad one costs";
+  for (int i = 0; i < 100; ++i) runs.note(11, 10);
+  EXPECT_EQ(runs_until_the_next(), 1024);
 }
 
 }  // namespace

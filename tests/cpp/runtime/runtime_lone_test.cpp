@@ -19,8 +19,11 @@ using dynbatch::testing::Gate;
 using dynbatch::testing::HookedPlatform;
 using ::testing::ElementsAre;
 
+constexpr Nanoseconds kLimit = 1000;
+
 /// Two permits; batches of up to 4 rows, of which 1, 2 and 4 rows gain when they are alone. Notes for
-/// each run whether it was; rows below 0 fail, and a row of 100 waits at the gate.
+/// each run whether it was; rows below 0 fail, a row of 50 takes too long for a lone run, and one of 100
+/// waits at the gate.
 class LoneRuntime {
  public:
   explicit LoneRuntime(std::vector<bool> sizes = {false, true, true, false, true})
@@ -52,7 +55,7 @@ class LoneRuntime {
     setup.workers = 2;
     setup.output_blocks = 6;
     setup.output_row_shapes = {Shape{1}};
-    setup.lone_sizes = std::move(sizes);
+    for (const bool gains : sizes) setup.lone_limits.push_back(gains ? kLimit : 0);
     return setup;
   }
   Failure run(const Batch& batch) {
@@ -62,6 +65,7 @@ class LoneRuntime {
     }
     const float first = *floats(batch.inputs[0]);
     if (first == 100.0F) gate_.pass();
+    if (first == 50.0F) HookedPlatform::advance(kLimit + 1);
     return first < 0.0F ? failed("negative") : add_one(batch);
   }
 
@@ -103,6 +107,13 @@ TEST(RuntimeLone, FewBatchesAfterCompanyAreNot) {
   runtime.meet_company();
   for (int turn = 0; turn < 6; ++turn) runtime->lead({1.0F});
   EXPECT_THAT(runtime.alone(), ElementsAre(true, false, false, false, false, false, true, true));
+}
+
+TEST(RuntimeLone, RunThatTakesTooLongPutsOffTheNextOne) {
+  LoneRuntime runtime;
+  runtime->lead({50.0F});
+  for (int turn = 0; turn < 3; ++turn) runtime->lead({1.0F});
+  EXPECT_THAT(runtime.alone(), ElementsAre(true, false, true, true));
 }
 
 TEST(RuntimeLone, BatchBehindWhichOthersWaitIsNot) {

@@ -157,8 +157,9 @@ TEST(WarmUp, LoneRunsAreTimedInTurnsWithOthersIfTheExecutorOffersThem) {
   executor.offer_lone_runs();
   const BatchingOptions options{.gears = {4}, .verify = false};
   const WarmUp found = warm_up(executor, options, plan_batching(executor.spec(), options));
-  EXPECT_THAT(alone, ElementsAre(false, false, false, false,  // the gear's time
-                                 false, true, false, true, false, true, false, true));
+  EXPECT_THAT(alone, ElementsAre(false, false, false, false,            // the gear's time
+                                 false, true, true, false, true, true,  // and in turns
+                                 false, true, true, false, true, true));
   EXPECT_TRUE(found.table.gears[0].seconds_alone.has_value());
 }
 
