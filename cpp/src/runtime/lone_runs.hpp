@@ -1,8 +1,10 @@
 // Which batches run with all CPUs when they are alone, by the times measured at load.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <dynbatch/gear.hpp>
@@ -17,8 +19,9 @@ namespace dynbatch {
 std::vector<Nanoseconds> lone_limits(const GearTable& table, std::size_t largest);
 
 /// Whether lone batches run with all CPUs now. What was measured at load holds only while the CPUs are
-/// there: a run that takes longer than it would without them puts off the next ones, for twice as many
-/// batches each time. Not thread-safe: lives under the runtime's lock.
+/// there: a run that takes longer than it would without them puts off the next ones, for four times
+/// as many batches each time. The first run after that is not judged, since it may find threads asleep. Not
+/// thread-safe: lives under the runtime's lock.
 class LoneRuns {
  public:
   /// Asked once for each batch that is alone.
@@ -28,18 +31,22 @@ class LoneRuns {
     return false;
   }
   void note(Nanoseconds run_time, Nanoseconds limit) noexcept {
+    const bool first = std::exchange(first_, false);
     if (run_time <= limit) {
       pause_ /= 2;
-    } else {
-      pause_ = pause_ == 0 ? 1 : pause_ < kLongestPause ? 2 * pause_ : pause_;
+    } else if (!first) {
+      pause_ = std::clamp(4 * pause_, kShortestPause, kLongestPause);
       put_off_ = pause_;
+      first_ = true;
     }
   }
 
  private:
+  static constexpr std::uint32_t kShortestPause = 16;
   static constexpr std::uint32_t kLongestPause = 1024;
   std::uint32_t pause_ = 0;
   std::uint32_t put_off_ = 0;
+  bool first_ = true;
 };
 
 }  // namespace dynbatch
