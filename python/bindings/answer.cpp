@@ -25,12 +25,10 @@ bool set_error_of(Body&& body) noexcept {
   try {
     body();
     return true;
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+  } catch (...) {
+    set_python_error();
+    return false;
   }
-  return false;
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
@@ -229,9 +227,12 @@ py::object Answer::make(PyObject* loop, std::shared_ptr<const Signature> signatu
 
 void Answer::wake() {
   if (callback == nullptr) return;  // given up, or not awaited yet
+  if (PyContext_Enter(context) != 0) {
+    PyErr_Clear();  // somebody is in it: a loop inside a loop
+    return wake_soon();
+  }
   const auto call = py::reinterpret_steal<py::object>(std::exchange(callback, nullptr));
   const auto where = py::reinterpret_steal<py::object>(std::exchange(context, nullptr));
-  if (PyContext_Enter(where.ptr()) != 0) throw py::error_already_set();
   PyObject* const none = PyObject_CallOneArg(call.ptr(), handle().ptr());
   // What was raised is kept over the way out.
   py::error_scope raised;
@@ -247,9 +248,10 @@ void Answer::wake() {
 
 void Answer::wake_soon() {
   if (callback == nullptr) return;
-  const auto call = py::reinterpret_steal<py::object>(std::exchange(callback, nullptr));
-  const auto where = py::reinterpret_steal<py::object>(std::exchange(context, nullptr));
-  py::handle(loop).attr("call_soon")(call, handle(), py::arg("context") = where);
+  py::handle(loop).attr("call_soon")(py::handle(callback), handle(),
+                                     py::arg("context") = py::handle(context));
+  Py_CLEAR(callback);  // not before: the call may raise, on Ctrl-C too
+  Py_CLEAR(context);
 }
 
 void Answer::abandon() noexcept {

@@ -89,10 +89,7 @@ Ticket Core::start(const Feeds& feeds, const SubmitOptions& options, bool may_ru
     return may_run ? batcher_->start(feeds.views(), options)
                    : batcher_->submit(feeds.views(), options);
   };
-  if (keeps_gil(feeds, options, may_run)) {
-    runs_with_gil_ += may_run ? 1 : 0;
-    return call();
-  }
+  if (keeps_gil(feeds, options, may_run)) return call();
   const GilRelease release;
   return call();
 }
@@ -102,7 +99,10 @@ Ticket Core::start_short(const Feeds& feeds, const SubmitOptions& options) {
   SubmitOptions at_once = options;
   at_once.on_full = OnFull::raise;
   at_once.asks_again = true;
-  return keeps_gil(feeds, at_once, true) ? start(feeds, at_once, true) : Ticket();
+  if (!keeps_gil(feeds, at_once, true)) return {};
+  Ticket ticket = batcher_->start(feeds.views(), at_once);
+  runs_with_gil_ += ticket.accepted() && ticket.done() ? 1 : 0;
+  return ticket;
 }
 
 Ticket Core::start_when_there_is_space(const Feeds& feeds, SubmitOptions options, bool may_run) {

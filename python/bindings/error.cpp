@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "exceptions.hpp"
@@ -76,6 +77,22 @@ void raise(const Failure& failure) {
 }
 
 void raise(ErrorCode code, const std::string& message) { raise(Failure{code, message, nullptr}); }
+
+void set_python_error() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const Error& error) {
+      raise(error.code(), error.what());
+    }
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+}
 
 Failure failure_of(py::object exception) {
   std::string text;

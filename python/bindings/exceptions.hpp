@@ -16,6 +16,9 @@ py::object exception_of(const Failure& failure);
 [[noreturn]] void raise(const Failure& failure);
 [[noreturn]] void raise(ErrorCode code, const std::string& message);
 
+/// In a catch block of what Python calls without pybind11: sets the exception as pybind11 would.
+void set_python_error() noexcept;
+
 /// Takes the Python exception that is set, or caught, as the failure of a run.
 Failure failure_of(py::object exception);
 

@@ -1,5 +1,6 @@
 #include "loop_port.hpp"
 
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -8,7 +9,8 @@
 namespace dynbatch::python {
 namespace {
 
-// Requests that come within this time of each other keep company, and are held for no longer than this:
+// Requests that come within this time of each other keep company. None is held for longer, except by a
+// task that computes for longer without a request:
 // a run that is worth a batch takes longer, and waking a thread for one takes about as long.
 constexpr std::chrono::microseconds kLongestHold{200};
 
@@ -36,12 +38,10 @@ PyObject* submit_on_running_loop(PyObject* capsule, PyObject* feeds) {
                                ? draining_here
                                : core->loop_port(running_loop());
     return (port == nullptr ? py::bool_(false) : port->submit(feeds)).release().ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+  } catch (...) {
+    set_python_error();
+    return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace
@@ -60,6 +60,7 @@ LoopPort::~LoopPort() { abandon(); }
 void LoopPort::abandon() {
   if (!port_) return;
   if (core_->loop_port(loop_) == this) core_->set_loop_port(loop_, nullptr);
+  start_held();
   loop_ = nullptr;
   std::vector<py::object> answers;  // letting go of a task may drop any of them
   while (in_flight_ != nullptr) {
@@ -114,15 +115,21 @@ void LoopPort::unlist(Answer& answer) noexcept {
   if (answer.next != nullptr) answer.next->previous = answer.previous;
 }
 
+/// The port's hold on an answer, until drain() gives it back.
+Answer* LoopPort::put_in_flight(const py::object& made) noexcept {
+  auto* const answer = reinterpret_cast<Answer*>(made.ptr());
+  enlist(*answer);
+  Py_INCREF(answer);
+  return answer;
+}
+
 py::object LoopPort::submit(py::handle feeds) {
   refuse_if_abandoned();
   core_->refuse_inside_own_run();  // the loop that awaits the answer would run inside the run
   Ticket ticket = core_->try_submit(feeds, holds_next());
   if (!ticket.accepted()) return py::none();
   py::object made = Answer::make(loop_, core_->signature(), std::move(ticket));
-  auto* const answer = reinterpret_cast<Answer*>(made.ptr());
-  enlist(*answer);
-  Py_INCREF(answer);  // of the port
+  Answer* const answer = put_in_flight(made);
   port_->notify(answer->ticket, answer);
   return made;
 }
@@ -130,10 +137,7 @@ py::object LoopPort::submit(py::handle feeds) {
 py::object LoopPort::notify_space() {
   refuse_if_abandoned();
   py::object made = Answer::make(loop_, nullptr, Ticket());
-  auto* const answer = reinterpret_cast<Answer*>(made.ptr());
-  enlist(*answer);
-  Py_INCREF(answer);  // of the port
-  port_->notify_space(core_->batcher(), answer);
+  port_->notify_space(core_->batcher(), put_in_flight(made));
   return made;
 }
 
@@ -146,25 +150,21 @@ void LoopPort::drain() {
     unlist(*answer);
     answer->announced = true;
   }
+  std::exception_ptr exit;  // Ctrl-C or an exit ends this turn of the loop, and nobody else's
   draining_here = this;
-  std::size_t woken = 0;
-  try {
-    while (woken < answers.size()) {
-      const py::object& answer = answers[woken++];
-      expects_more_ = woken < answers.size();
-      reinterpret_cast<Answer*>(answer.ptr())->wake();
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    auto& answer = *reinterpret_cast<Answer*>(answers[i].ptr());
+    expects_more_ = i + 1 < answers.size();
+    if (holding_ && Clock::now() - held_since_ >= kLongestHold) start_held();
+    try {
+      exit ? answer.wake_soon() : answer.wake();
+    } catch (...) {
+      if (!exit) exit = std::current_exception();
     }
-  } catch (...) {
-    // Ctrl-C or an exit ends this turn of the loop, and nobody else's.
-    for (; woken < answers.size(); ++woken)
-      reinterpret_cast<Answer*>(answers[woken].ptr())->wake_soon();
-    draining_here = nullptr;
-    expects_more_ = false;
-    start_held();
-    throw;
   }
   draining_here = nullptr;
   start_held();
+  if (exit) std::rethrow_exception(exit);
 }
 
 py::object loop_submitter(const std::shared_ptr<Core>& core) {

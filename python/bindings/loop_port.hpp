@@ -44,6 +44,7 @@ class LoopPort {
  private:
   void refuse_if_abandoned() const;
   bool holds_next();
+  Answer* put_in_flight(const py::object& made) noexcept;
   void enlist(Answer& answer) noexcept;
   void unlist(Answer& answer) noexcept;
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "gil.hpp"
+
 namespace dynbatch::python {
 namespace {
 
@@ -14,6 +16,11 @@ std::vector<std::unique_ptr<Port>>& retired() {
 }  // namespace
 
 void Port::retire(std::unique_ptr<Port> port) {
+  if (port->fork_generation_ != fork_generation()) {
+    // Its descriptor is the parent's, too, and who would finish what is in flight is not here.
+    [[maybe_unused]] const Port* const leaked = port.release();
+    return;
+  }
   retired().push_back(std::move(port));
   delete_idle();
 }
@@ -23,6 +30,10 @@ void Port::delete_idle() {
   std::vector<std::unique_ptr<Port>> ports;
   ports.swap(retired());
   for (std::unique_ptr<Port>& port : ports) {
+    if (port->fork_generation_ != fork_generation()) {
+      [[maybe_unused]] const Port* const leaked = port.release();
+      continue;
+    }
     for (void* const context : port->drain()) port->dispose_(context);
     if (port->in_flight() > 0) retired().push_back(std::move(port));
   }

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include <dynbatch/batcher.hpp>
 #include <dynbatch/completion_port.hpp>
 #include <dynbatch/ticket.hpp>
+
+#include "gil.hpp"
 
 namespace dynbatch::python {
 
@@ -39,6 +42,7 @@ class Port {
  private:
   CompletionPort port_;
   Dispose dispose_;
+  std::uint32_t fork_generation_ = fork_generation();
   std::size_t in_flight_ = 0;
   std::vector<void*> drained_;
 };

@@ -262,8 +262,17 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
 
 
 def _may_be_held_twice(model: str | bytes) -> bool:
-    size_bytes = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
-    return size_bytes <= LARGEST_MODEL_WITH_LONE_RUNS_BYTES
+    if isinstance(model, bytes):
+        return _is_small(model)
+    if Path(model).stat().st_size > LARGEST_MODEL_WITH_LONE_RUNS_BYTES:
+        return False
+    return _is_small(Path(model).read_bytes())
+
+
+def _is_small(model: bytes) -> bool:
+    """Whether it is small with its weights, which may lie in files that it refers to."""
+    external = b"\x0a\x08location\x12"  # the key of such a reference, as the format writes it
+    return len(model) <= LARGEST_MODEL_WITH_LONE_RUNS_BYTES and external not in model
 
 
 def _node_arg(declaration: _core.OnnxTensorDeclaration) -> NodeArg:

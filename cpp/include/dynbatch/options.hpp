@@ -62,7 +62,8 @@ struct SubmitOptions {
   /// Whether the caller asks again where it finds the queue full: such a refusal is not counted.
   bool asks_again = false;
   /// More requests are about to follow from this thread: unless this one completes a batch, or has
-  /// company from elsewhere, nobody is woken for it before Batcher::start_held(), which the caller owes.
+  /// company from elsewhere, nobody is woken for it before Batcher::start_held(), which the caller owes. submit() only; it
+  /// has no effect where requests are not merged.
   bool hold = false;
 };
 

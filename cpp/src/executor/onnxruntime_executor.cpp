@@ -102,6 +102,7 @@ class OnnxRuntimeExecutor final : public Executor {
   // One each for all runs: they only read it, and terminate() is meant for all of them.
   ort::Handle<ort::RunOptions> run_options_;
   ort::Handle<ort::RunOptions> shrinking_run_options_;
+  StdPlatform::atomic<bool> has_shrunk_{false};  // so that a failure is not the options'
   std::optional<PreparedValues> prepared_inputs_;
   std::optional<PreparedValues> prepared_outputs_;
 };
@@ -141,7 +142,11 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   BoundInputs bound = bind_inputs(description_.inputs, options);
   if (binds) session_.handle = open_session(library_, model, options, bound.overrides);
   if (options.lone_threads != 0) {
-    lone_session_.handle = open_lone_session(library_, model, options, bound.overrides);
+    try {
+      lone_session_.handle = open_lone_session(library_, model, options, bound.overrides);
+    } catch (const Error&) {
+      // No memory or no threads for a second session: lone runs are like any other.
+    }
   }
   spec_.inputs = std::move(bound.specs);
   spec_.outputs = output_specs(
@@ -236,7 +241,9 @@ ort::Status* OnnxRuntimeExecutor::run_session(const Batch& batch, const RunValue
     return run(run_options_);
   }
   ort::Status* const status = run(shrinking_run_options_);
-  if (status == nullptr) return nullptr;
+  // relaxed, both: set for good by the first run that shrinks.
+  if (status == nullptr) has_shrunk_.store(true, std::memory_order_relaxed);
+  if (status == nullptr || has_shrunk_.load(std::memory_order_relaxed)) return status;
   // A library that was built without arenas refuses to shrink them, before it runs anything.
   library_.api.ReleaseStatus(status);
   return run(run_options_);

@@ -164,7 +164,9 @@ Ticket Batcher::start(std::span<const InputView> inputs, const SubmitOptions& op
   if (implementation_->refuses_reentry(refusal)) return Ticket(std::move(refusal));
   const bool may_lead = implementation_->may_lead(options);
   const LeadingCall call(*implementation_);
-  if (auto* const request = implementation_->runtime().submit(inputs, options, may_lead, refusal)) {
+  SubmitOptions how = options;
+  how.hold = false;  // a caller that waits could not call start_held()
+  if (auto* const request = implementation_->runtime().submit(inputs, how, may_lead, refusal)) {
     return Ticket(request);
   }
   return Ticket(std::move(refusal));

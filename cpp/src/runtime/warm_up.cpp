@@ -147,8 +147,10 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
                                            : plan.largest;
   if (!failure && executor.offers_lone_runs()) {
     const std::size_t largest = result.report.merges ? result.table.cap : plan.largest;
-    failure = time_lone_runs(trial, result.table, largest);
-    if (failure) throw Error(ErrorCode::model, "the model failed at warm-up: " + failure.message);
+    if (time_lone_runs(trial, result.table, largest)) {
+      // What cannot run with all CPUs runs without: it did so just now.
+      for (Gear& gear : result.table.gears) gear.seconds_alone.reset();
+    }
   }
   return result;
 }
