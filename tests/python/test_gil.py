@@ -104,7 +104,7 @@ def test_bad_feeds_are_refused_once(model: dynbatch.Model, x: Array) -> None:
 
 
 def test_long_runs_give_it_up(models: dict[str, Path]) -> None:
-    """64 rows are as many bytes as may be copied with the GIL, and run for longer than it is kept."""
+    """64 rows are all that may be copied with the GIL, and run for longer than it is kept."""
     feeds = case_named("mlp").feeds(64)
     assert sum(array.nbytes for array in feeds.values()) == 64 * 1024
     with dynbatch.load(models["mlp"], gears=[1, 64], batching="always", hint="throughput") as model:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import dynbatch
@@ -151,6 +152,21 @@ def test_lone_runs_of_a_large_model_are_not_tried(
             assert loaded.gears.gears[0].seconds_alone is None
 
 
+def test_lone_runs_of_a_model_whose_weights_lie_elsewhere_are_not_tried(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "apart.onnx"
+    onnx.save(
+        onnx.load(models["one_gemm"]),
+        path,
+        save_as_external_data=True,
+        location="weights",
+        size_threshold=0,
+    )
+    with dynbatch.load(path, gears=[1]) as loaded:
+        assert loaded.gears.gears[0].seconds_alone is None
+
+
 @pytest.mark.parametrize("name", ["one_gemm", "mlp"])
 def test_a_lone_caller_runs_alone_if_the_measured_times_say_so(
     name: str, models: dict[str, Path]
@@ -161,7 +177,9 @@ def test_a_lone_caller_runs_alone_if_the_measured_times_say_so(
             model.infer(feeds)
         (gear,) = model.gears.gears
         gains = gear.seconds_alone is not None and gear.seconds >= 1.15 * gear.seconds_alone
-        assert model.stats().runs_alone == (5 if gains else 0)
+        runs_alone = model.stats().runs_alone
+        # Runs that take longer than the measured ones put off the next.
+        assert 1 <= runs_alone <= 5 if gains else runs_alone == 0
 
 
 def test_stats_are_a_frozen_snapshot(gated: dynbatch.Batcher) -> None:

@@ -123,6 +123,36 @@ TEST(Batcher, SubmittedRequestRunsOnAWorker) {
   EXPECT_NE(held.threads[0], std::this_thread::get_id());
 }
 
+TEST(Batcher, HeldRequestsStartWhenTheirHolderSaysSo) {
+  Held held({.max_batch_size = 8});
+  held.sizes.clear();
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 3; ++i) tickets.push_back(held.submit({1.0F}, {.hold = true}));
+  held.batcher.start_held();
+  for (Ticket& ticket : tickets) ticket.wait();
+  EXPECT_THAT(held.sizes, ElementsAre(3U));
+}
+
+TEST(Batcher, BlockingCallDoesNotHold) {
+  Held held({.max_batch_size = 8});
+  EXPECT_THAT(answer_of(held.infer({1.0F}, {.on_full = OnFull::wait, .hold = true})),
+              ElementsAre(3.0F));
+}
+
+TEST(Batcher, HoldingHasNoEffectWhereRequestsAreNotMerged) {
+  Held held({.max_batch_size = 8, .batching = Batching::off});
+  held.submit({1.0F}, {.hold = true}).wait();
+  EXPECT_EQ(held.batcher.stats().succeeded, 1U);
+}
+
+TEST(Batcher, CloseDropsWhatIsHeld) {
+  Held held({.max_batch_size = 8});
+  const Ticket ticket = held.submit({1.0F}, {.hold = true});
+  held.batcher.close(false);
+  EXPECT_EQ(ticket.code(), ErrorCode::cancelled);
+  EXPECT_EQ(held.batcher.stats().in_flight, 0U);
+}
+
 TEST(Batcher, CallerDoesNotRunWhileAWorkerDoes) {
   Held held({.workers = 2});
   const Ticket first = held.occupy();
