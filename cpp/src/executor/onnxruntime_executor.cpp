@@ -144,7 +144,8 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
   if (options.lone_threads != 0) {
     try {
       lone_session_.handle = open_lone_session(library_, model, options, bound.overrides);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::invalid_argument) throw;
       // No memory or no threads for a second session: lone runs are like any other.
     }
   }

@@ -53,8 +53,10 @@ class RequestQueue {
     Nanoseconds first_at = 0;  // when the first row came; 0 if no clock was read; of complete ones
   };
 
-  /// `exclusive`: each request gets a block of its own, sealed when it is claimed.
-  RequestQueue(std::uint32_t blocks, std::uint32_t rows, bool exclusive);
+  /// `exclusive`: each request gets a block of its own, sealed when it is claimed. Free blocks are used in
+  /// rotation among the first `rotating` of them, and the others only where none of those is free.
+  RequestQueue(std::uint32_t blocks, std::uint32_t rows, bool exclusive,
+               std::uint32_t rotating = UINT32_MAX);
 
   std::uint32_t block_count() const noexcept { return static_cast<std::uint32_t>(blocks_.size()); }
   std::uint32_t rows_per_block() const noexcept { return rows_; }
@@ -76,6 +78,12 @@ class RequestQueue {
   /// Whether a block may be ready to be taken; a hint.
   bool looks_ready() const noexcept;
 
+  /// Rows claimed of the open block, while it takes more; a hint. 0 where there are none.
+  std::uint32_t growing_rows() const noexcept;
+  /// The same, if nothing else could be taken.
+  std::uint32_t unsafe_growing_rows() const noexcept {
+    return order_.size() == 1 ? growing_rows() : 0;
+  }
   /// Whether the open block has no rows so far; a hint. False where no block is open.
   bool looks_empty() const noexcept;
 
@@ -146,14 +154,16 @@ class RequestQueue {
 
   BlockState state_of(const Block& block, std::uint64_t word) const noexcept;
   std::uint32_t open_block(BatchKey key, std::uint32_t claimed_rows, bool hold, bool seal) noexcept;
+  std::uint32_t next_free() noexcept;
   void seal(Block& block) noexcept;
 
   const std::uint32_t rows_;
   const bool exclusive_;
+  const std::uint32_t rotating_;
   std::vector<Block> blocks_;
   // The block that newcomers try first; a hint, since the word alone decides.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> open_{kNone};
-  alignas(kCacheLine) std::uint32_t last_opened_ = 0;  // free blocks are used in rotation
+  alignas(kCacheLine) std::uint32_t last_opened_ = 0;  // of those that rotate
   std::size_t free_count_ = 0;
   std::vector<std::uint32_t> order_;  // queued blocks, oldest first; capacity for all
 };

@@ -11,13 +11,15 @@
 namespace dynbatch {
 
 template <class P, class Part>
-RequestQueue<P, Part>::RequestQueue(std::uint32_t blocks, std::uint32_t rows, bool exclusive)
+RequestQueue<P, Part>::RequestQueue(std::uint32_t blocks, std::uint32_t rows, bool exclusive,
+                                    std::uint32_t rotating)
     : rows_(rows),
       exclusive_(exclusive),
+      rotating_(std::min(rotating, blocks)),
       blocks_(blocks),
-      last_opened_(blocks - 1),
+      last_opened_(rotating_ - 1),
       free_count_(blocks) {
-  DYNBATCH_ASSERT(blocks > 0 && rows > 0 && rows <= kMaxRows);
+  DYNBATCH_ASSERT(blocks > 0 && rows > 0 && rows <= kMaxRows && rotating_ > 0);
   for (Block& block : blocks_) block.parts = std::make_unique<Part[]>(rows);
   order_.reserve(blocks);
 }
@@ -67,6 +69,16 @@ bool RequestQueue<P, Part>::looks_ready() const noexcept {
   // relaxed: a hint, the taker looks again under the lock.
   const std::uint64_t word = blocks_[index].word.load(std::memory_order_relaxed);
   return sealed(word) || (published(word) > 0 && !held(word));
+}
+
+template <class P, class Part>
+std::uint32_t RequestQueue<P, Part>::growing_rows() const noexcept {
+  // acquire: pairs with unsafe_open_next: publishes that the block is open.
+  const std::uint32_t index = open_.load(std::memory_order_acquire);
+  if (index == kNone) return 0;
+  // relaxed: a hint.
+  const std::uint64_t word = blocks_[index].word.load(std::memory_order_relaxed);
+  return sealed(word) || claimed(word) == rows_ ? 0 : claimed(word);
 }
 
 template <class P, class Part>
@@ -121,15 +133,24 @@ Claim RequestQueue<P, Part>::unsafe_claim(std::uint32_t rows, BatchKey key, bool
   return {.block = index, .row = 0, .rows = part};
 }
 
+/// In rotation, since lines that another core has just read are the dearest ones; but among few, since
+/// memory that has left the caches is dear, too.
+template <class P, class Part>
+std::uint32_t RequestQueue<P, Part>::next_free() noexcept {
+  for (std::uint32_t step = 0; step < rotating_; ++step) {
+    last_opened_ = last_opened_ + 1 == rotating_ ? 0 : last_opened_ + 1;
+    if (blocks_[last_opened_].place == Place::free) return last_opened_;
+  }
+  std::uint32_t index = rotating_;
+  while (blocks_[index].place != Place::free) ++index;
+  return index;
+}
+
 template <class P, class Part>
 std::uint32_t RequestQueue<P, Part>::open_block(BatchKey key, std::uint32_t claimed_rows, bool hold,
                                                 bool seal_it) noexcept {
   DYNBATCH_ASSERT(free_count_ > 0);
-  std::uint32_t index = last_opened_;
-  do {
-    index = index + 1 == block_count() ? 0 : index + 1;
-  } while (blocks_[index].place != Place::free);
-  last_opened_ = index;
+  const std::uint32_t index = next_free();
   --free_count_;
   Block& block = blocks_[index];
   block.place = Place::queued;

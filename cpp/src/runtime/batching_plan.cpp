@@ -22,6 +22,10 @@ constexpr std::size_t kMostLendable = 32;
 constexpr std::size_t kLendableBytes = std::size_t{64} << 20;
 constexpr Nanoseconds kLongestLinger = 20'000;
 constexpr std::size_t kMaxWorkers = 1024;
+// Blocks that are used in rotation while they suffice: about what a core's own cache holds, and one that
+// is written, one that waits and one that nobody has just read beside those that run.
+constexpr std::size_t kRotatingBytes = std::size_t{1} << 20;
+constexpr std::size_t kFewestRotating = 3;
 // What a batch costs beside its run: taking and ending it, and the turn of an event loop that it takes.
 constexpr double kBatchSeconds = 20e-6;
 // Far more than any memory, so that the bytes of several times kMaxBlocks blocks can be counted.
@@ -236,6 +240,8 @@ RuntimeSetup plan_memory(const ModelSpec& spec, const BatchingOptions& options,
     blocks = kMaxBlocks;
   }
   setup.blocks = static_cast<std::uint32_t>(blocks);
+  setup.rotating_blocks = static_cast<std::uint32_t>(
+      std::max(plan.workers + kFewestRotating, kRotatingBytes / input_block));
   const std::size_t output_block =
       std::max<std::size_t>(1, BlockLayout(spec.outputs, memory).block_bytes);
   setup.output_blocks =

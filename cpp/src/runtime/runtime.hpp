@@ -11,8 +11,8 @@
 // and all of them are seq_cst. So a due row and a free permit never coexist without a thread on its
 // way, and a row not yet due has a worker that wakes in time.
 //
-// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_lead.hpp, runtime_isolate.hpp,
-// runtime_close.hpp.
+// Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_work.hpp, runtime_lead.hpp,
+// runtime_isolate.hpp, runtime_close.hpp.
 #pragma once
 
 #include <array>
@@ -46,6 +46,7 @@ namespace dynbatch {
 struct RuntimeSetup {
   std::uint32_t blocks = 0;
   std::uint32_t block_rows = 0;                  // rows of the largest batch that is formed
+  std::uint32_t rotating_blocks = UINT32_MAX;    // that are used while they suffice
   bool exclusive = false;                        // each request is a batch of its own
   bool whole_requests = false;                   // a request may not be cut
   std::vector<std::size_t> fill_gears;           // rising; empty: batches run at their own size
@@ -111,6 +112,7 @@ class Runtime {
   using Lock = std::unique_lock<typename P::Mutex>;
   static constexpr std::uint32_t kNone = Queue::kNone;
   static constexpr std::size_t kSamples = 8;
+  static constexpr Nanoseconds kShortestRun = 5'000;  // that a worker waits for with its permit
   // Batches in a row that must have met no company before one runs with all CPUs: a crowd meets by
   // chance in a single batch now and then, and another one is right behind it.
   static constexpr std::uint32_t kQuietBatches = 4;
@@ -211,8 +213,17 @@ class Runtime {
   void unsafe_serve_space() noexcept;
   void unsafe_grant(SpaceWaiter& waiter) noexcept;
   void unsafe_pop_space() noexcept;
+
+  // runtime_work.hpp
   void park_idle(Worker& me, Lock& lock) noexcept;
   void work_with_permit(Taken& taken, Lock& lock) noexcept;
+  /// Whether a worker may spin for a little while, with its permit and without the lock.
+  bool may_poll() const noexcept {
+    // relaxed: written under the lock.
+    return setup_.longest_linger > 0 && !has_shared_ && !setup_.exclusive &&
+           !closing_.load(std::memory_order_relaxed);
+  }
+  void let_grow(Lock& lock) noexcept;
   bool linger(Lock& lock) noexcept;
 
   // runtime_lead.hpp: running a batch and ending its requests.
@@ -306,3 +317,4 @@ class Runtime {
 #include "runtime/runtime_isolate.hpp"
 #include "runtime/runtime_lead.hpp"
 #include "runtime/runtime_submit.hpp"
+#include "runtime/runtime_work.hpp"

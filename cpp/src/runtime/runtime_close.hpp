@@ -1,4 +1,4 @@
-// Runtime, part 5 of 5: making, closing, and telling.
+// Runtime, part 6 of 6: making, closing, and telling.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
           setup_.workers)),
       input_memory_(BlockLayout(executor.spec().inputs, memory_rows(setup_)), setup_.blocks),
       rerun_memory_(input_memory_.layout(), fills() ? setup_.workers : 0),
-      queue_(setup_.blocks, setup_.block_rows, setup_.exclusive),
+      queue_(setup_.blocks, setup_.block_rows, setup_.exclusive, setup_.rotating_blocks),
       touched_rows_(setup_.blocks),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {

@@ -1,4 +1,4 @@
-// Runtime, part 2 of 5: permits, workers, the timer, and callers that wait for room.
+// Runtime, part 2 of 6: permits, the timer, and callers that wait for room.
 #pragma once
 
 #include <algorithm>
@@ -265,113 +265,6 @@ void Runtime<P>::notify_space(CompletionList<P>& port, void* context, std::uint3
     unsafe_hand_out(list);
   }
   list.wake();
-}
-
-template <class P>
-void Runtime<P>::work() noexcept {
-  if (forked()) return;
-  Worker me;
-  Lock lock(mutex_);
-  ++present_workers_;
-  // release: pairs with wait_for_workers.
-  rest_word_.fetch_add(1, std::memory_order_release);
-  P::wake(rest_word_, INT32_MAX);
-  for (;;) {
-    Taken taken;
-    if (me.handed) {
-      me.handed = false;
-      if (!DYNBATCH_MUTANT(stays_on_its_way)) --on_their_way_;
-      if (!unsafe_take(taken, true)) {
-        --active_workers_;
-        unsafe_add_permits(1);
-        continue;  // scans again now that the permit is seen to be free
-      }
-    } else if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_take(taken, true)) {
-      unsafe_add_permits(-1);
-      ++active_workers_;
-    }
-    if (taken) {
-      work_with_permit(taken, lock);
-      --active_workers_;
-      unsafe_add_permits(1);
-      continue;  // as above
-    }
-    if (stopping_) break;
-    park_idle(me, lock);
-  }
-  --present_workers_;
-  unsafe_note_rest();
-}
-
-template <class P>
-void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
-  do {
-    WakeList list;
-    unsafe_hand_out(list);  // more than one batch may have become due
-    lock.unlock();
-    list.wake();
-    Record record;
-    run_batch(taken, false, record);
-    if (DYNBATCH_MUTANT(finishes_unlocked)) {
-      unsafe_finish(taken, record);
-      lock.lock();
-    } else {
-      lock.lock();
-      unsafe_finish(taken, record);
-    }
-    taken = Taken{};
-  } while (unsafe_take(taken, true) || (linger(lock) && unsafe_take(taken, true)));
-}
-
-/// Polls for the next batch with the permit held: callers then only queue, without a wake-up. The lock
-/// is free meanwhile. Says whether something may be ready.
-template <class P>
-bool Runtime<P>::linger(Lock& lock) noexcept {
-  constexpr Nanoseconds kShortestRun =
-      5'000;  // shorter runs are better batched by not waiting at all
-  const Nanoseconds average = statistics_.run_time_average;
-  const Nanoseconds span = std::min(setup_.longest_linger, average / 2);
-  if (span == 0 || average < kShortestRun || has_shared_ || setup_.exclusive ||
-      closing_.load(std::memory_order_relaxed)) {
-    return false;
-  }
-  lock.unlock();
-  const Nanoseconds end = P::now() + span;
-  bool seen = queue_.looks_ready();
-  while (!seen && (P::now() < end || DYNBATCH_MUTANT(lingers_for_ever))) {
-    P::pause();
-    seen = queue_.looks_ready();
-  }
-  lock.lock();
-  return seen;
-}
-
-template <class P>
-void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
-  // relaxed: written under the lock.
-  Nanoseconds due = kNever;
-  // Time has passed since the caller looked: a batch may have become due just now.
-  if (DYNBATCH_MUTANT(sleeps_without_look)) {
-    lock.unlock();
-    lock.lock();
-  } else if (permits_.load(std::memory_order_relaxed) > 0 && unsafe_ready(due) > 0) {
-    return;
-  }
-  me.word.store(0, std::memory_order_relaxed);
-  me.parked = true;
-  me.next = idle_;
-  idle_ = &me;
-  const bool keeps_time = due < timer_due_.load(std::memory_order_relaxed);
-  if (keeps_time) unsafe_set_timer(&me, due);
-  lock.unlock();
-  const Nanoseconds deadline = keeps_time ? due : kNever;
-  // acquire: pairs with unsafe_pop_idle: publishes what the worker was woken for.
-  while (me.word.load(std::memory_order_acquire) == 0 &&
-         (deadline == kNever || P::now() < deadline)) {
-    P::park(me.word, 0, deadline);
-  }
-  lock.lock();
-  if (me.parked) unsafe_remove_idle(me);
 }
 
 }  // namespace dynbatch

@@ -1,4 +1,4 @@
-// Runtime, part 4 of 5: finding the requests that make a batch fail.
+// Runtime, part 5 of 6: finding the requests that make a batch fail.
 #pragma once
 
 #include <bit>

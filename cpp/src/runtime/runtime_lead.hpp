@@ -1,4 +1,4 @@
-// Runtime, part 3 of 5: running a batch, and ending its requests.
+// Runtime, part 4 of 6: running a batch, and ending its requests.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Runtime, part 1 of 5: from a caller's inputs to published rows.
+// Runtime, part 1 of 6: from a caller's inputs to published rows.
 #pragma once
 
 #include <algorithm>

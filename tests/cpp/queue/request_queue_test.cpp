@@ -75,30 +75,20 @@ TEST(RequestQueue, PublisherOfTheLastRowSeesTheBlockFull) {
   EXPECT_TRUE(queue.publish(queue.claim(2), 1).full);
 }
 
-TEST(RequestQueue, ABlockIsHeldWhileAllItsClaimersHoldIt) {
-  OpenQueue queue(2, 8);
-  EXPECT_TRUE(queue.publish(queue.claim(1, true), 1).held);
-  EXPECT_FALSE(queue.looks_ready());
-  EXPECT_TRUE(queue.publish(queue.claim(1, true), 2).held);
-  EXPECT_FALSE(queue.publish(queue.claim(1), 3).held);
-  EXPECT_TRUE(queue.looks_ready());
-  EXPECT_FALSE(queue.publish(queue.claim(1, true), 4).held) << "somebody there does not wait";
-}
-
-TEST(RequestQueue, AHeldBlockIsReleasedByItsHolder) {
-  OpenQueue queue(2, 8);
-  queue.publish(queue.claim(1, true), 1);
-  queue.unsafe_release_held();
-  EXPECT_TRUE(queue.looks_ready());
-  EXPECT_FALSE(queue.publish(queue.claim(1, true), 2).held);
-}
-
-TEST(RequestQueue, TheNextLifeOfABlockIsNotHeld) {
-  OpenQueue queue(1, 2);
-  queue.publish(queue.claim(2, true), 1);
-  queue.unsafe_recycle(queue.unsafe_take([](const auto&) { return true; }));
-  queue.unsafe_open_next();
-  EXPECT_FALSE(queue.publish(queue.claim(1), 2).held);
+TEST(RequestQueue, FewBlocksRotateWhileTheySuffice) {
+  RequestQueue<StdPlatform, int> queue(4, 1, false, 2);
+  const auto open_full = [&] { return queue.unsafe_claim(1, nullptr).block; };
+  const auto take = [&] { return queue.unsafe_take([](const auto&) { return true; }); };
+  for (const std::uint32_t expected : {0U, 1U, 0U}) {
+    const Claim claim = queue.unsafe_claim(1, nullptr);
+    EXPECT_EQ(claim.block, expected);
+    queue.publish(claim, 1);
+    queue.unsafe_recycle(take());
+  }
+  EXPECT_EQ(open_full(), 1U);
+  EXPECT_EQ(open_full(), 0U);
+  EXPECT_EQ(open_full(), 2U) << "more only where they do not suffice";
+  EXPECT_EQ(open_full(), 3U);
 }
 
 TEST(RequestQueue, TakeReturnsThePartsWithTheirRows) {
