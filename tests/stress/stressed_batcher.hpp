@@ -170,16 +170,18 @@ class StressedBatcher {
   }
 
   /// Without workers a caller runs what is older than its own request, and stops with that. Those who
-  /// wait behind the last one are led by calls of this thread. Each may take longer than the one before:
-  /// a caller leads only if it has time for some runs, and on a crowded machine a run may take long.
+  /// wait behind the last one are led by calls of this thread. A call that is left itself gives up, and the
+  /// next one leads; it has more time, since a caller leads only if it has time for some runs, and on a
+  /// crowded machine a run may take long.
   void lead_those_who_are_left() {
     const Row row = row_of(1);
     const InputView view{&row, DataType::int64, Shape{1, 2}};
-    std::chrono::milliseconds timeout{100};
+    constexpr std::chrono::milliseconds kShortest{100};
+    std::chrono::milliseconds timeout = kShortest;
     while (!finished()) {
       const Ticket ticket =
           batcher_.infer({&view, 1}, {.on_full = OnFull::raise, .timeout = timeout});
-      if (ticket.code() == ErrorCode::timeout) timeout *= 2;
+      timeout = ticket.code() == ErrorCode::timeout ? 2 * timeout : kShortest;
       ++account_.made;
       if (ticket.accepted()) {
         ++account_.accepted;
