@@ -57,8 +57,8 @@ class GearTable:
     Attributes:
         gears: One entry a gear.
         cap: Rows of the largest batch that is formed. `batching="auto"`: the smallest gear whose
-            time per row, with 20 us for each batch beside its run, is within 3 % of the best one;
-            "always": the largest gear; "off": requests run alone.
+            time per row is within 3 % of the best one; "always": the largest gear; "off": requests
+            run alone.
         filled: Whether every batch has exactly the size of a gear.
         kind: What a gear fixes; "batch size" is the only kind so far.
     """

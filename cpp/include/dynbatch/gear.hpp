@@ -23,9 +23,8 @@ struct Gear {
 /// The gears of a model, in the user's order.
 struct GearTable {
   std::vector<Gear> gears;
-  /// The largest batch that is formed: the smallest gear whose time per row, with 20 us for each batch
-  /// beside its run, is within 3 % of the best one (Batching::automatic), the largest gear (always), 1
-  /// request (off).
+  /// The largest batch that is formed: the smallest gear whose time per row is within 3 % of the
+  /// best one (Batching::automatic), the largest gear (always), 1 request (off).
   std::size_t cap = 0;
   bool filled = false;  // every batch has exactly the size of a gear
 

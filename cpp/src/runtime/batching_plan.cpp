@@ -26,8 +26,6 @@ constexpr std::size_t kMaxWorkers = 1024;
 // is written, one that waits and one that nobody has just read beside those that run.
 constexpr std::size_t kRotatingBytes = std::size_t{1} << 20;
 constexpr std::size_t kFewestRotating = 3;
-// What a batch costs beside its run: taking and ending it, and the turn of an event loop that it takes.
-constexpr double kBatchSeconds = 20e-6;
 // Far more than any memory, so that the bytes of several times kMaxBlocks blocks can be counted.
 constexpr std::size_t kMostBlockBytes =
     std::numeric_limits<std::size_t>::max() / (4 * (kMaxBlocks + kMaxWorkers));
@@ -152,7 +150,7 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
 std::size_t measured_cap(const GearTable& table) noexcept {
   constexpr double kWorthwhile = 1.03;
   const auto per_row = [](const Gear& gear) {
-    return (gear.seconds + kBatchSeconds) / static_cast<double>(gear.batch_size);
+    return gear.seconds / static_cast<double>(gear.batch_size);
   };
   double best = 0.0;
   for (const Gear& gear : table.gears) {

@@ -33,8 +33,7 @@ void check_shapes(const ModelSpec& spec);
 /// Throws unless 0 <= delay <= 10 s.
 void check_delay(std::chrono::nanoseconds delay);
 
-/// The smallest gear whose time per row is within 3 % of the best one. A batch costs time beside its run,
-/// which counts.
+/// The smallest gear whose time per row is within 3 % of the best one.
 std::size_t measured_cap(const GearTable& table) noexcept;
 
 /// Sizes of the memory for batches of up to `table.cap` rows. Throws as plan_batching does, and

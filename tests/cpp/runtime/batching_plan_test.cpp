@@ -199,11 +199,6 @@ TEST(MeasuredCap, LargerGearsThatCostMoreAreNotUsed) {
   EXPECT_EQ(measured_cap(table_of({{1, 1.0}, {2, 1.2}, {4, 9.0}})), 2U);
 }
 
-TEST(MeasuredCap, CountsWhatABatchCostsBesideItsRun) {
-  EXPECT_EQ(measured_cap(table_of({{1, 10e-6}, {2, 20e-6}, {4, 40e-6}, {8, 80e-6}})), 8U);
-  EXPECT_EQ(measured_cap(table_of({{1, 1e-3}, {2, 2e-3}, {4, 4e-3}, {8, 8e-3}})), 1U);
-}
-
 RuntimeSetup memory_for(const BatchingOptions& options, std::size_t cap = 8, bool merges = true) {
   const BatchingPlan plan = plan_batching(small_model(), options);
   return plan_memory(small_model(), options, plan, table_of({}, cap), merges);
