@@ -38,6 +38,9 @@ struct Batch {
   std::size_t rows = 0;  // what the model must be run with, filled rows included
   std::span<const std::byte* const> inputs;  // in the order of ModelSpec::inputs
   std::span<std::byte* const> outputs;       // null where the executor must bring the memory
+  /// Of a model whose rows differ in shape (ModelSpec::is_staged()): the whole shape of each input. All
+  /// outputs are brought then, with whatever shapes the model gives them. Empty for other models.
+  std::span<const Shape> input_shapes;
   std::uint32_t input_slot = kNoSlot;
   std::uint32_t output_slot = kNoSlot;
   /// No other batch runs or waits, and lone runs were kept: the run may use all CPUs.

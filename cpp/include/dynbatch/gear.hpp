@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,9 +12,14 @@
 
 namespace dynbatch {
 
-/// A batch size that is prepared, with what was measured for it at load.
+/// What a gear settles, in the words of the Ascend tools.
+enum class GearKind : std::uint8_t { batch, image_size, dims, lengths };
+
+/// A batch size, and where shapes differ the sizes of the free dimensions, that are prepared, with what was
+/// measured at load.
 struct Gear {
   std::size_t batch_size = 0;
+  std::vector<std::int64_t> sizes;  // in the order of ModelSpec::dimensions; empty: batch alone
   double seconds = 0.0;  // median time of one run, without company
   // The same with all CPUs for the run; only if that is on offer, for gears up to the cap.
   std::optional<double> seconds_alone;
@@ -22,6 +29,7 @@ struct Gear {
 
 /// The gears of a model, in the user's order.
 struct GearTable {
+  GearKind kind = GearKind::batch;
   std::vector<Gear> gears;
   /// The largest batch that is formed: the smallest gear whose time per row is within 3 % of the
   /// best one (Batching::automatic), the largest gear (always), 1 request (off).
@@ -32,6 +40,11 @@ struct GearTable {
   DYNBATCH_EXPORT const Gear* smallest_that_fits(std::size_t rows) const noexcept;
   /// The gear of exactly this size; null if there is none.
   DYNBATCH_EXPORT const Gear* exact(std::size_t batch_size) const noexcept;
+  /// The same with sizes of the free dimensions. Smallest: of the fewest elements, then of the fewest rows.
+  DYNBATCH_EXPORT const Gear* smallest_that_fits(std::size_t rows,
+                                                 std::span<const std::int64_t> sizes) const noexcept;
+  DYNBATCH_EXPORT const Gear* exact(std::size_t batch_size,
+                                    std::span<const std::int64_t> sizes) const noexcept;
   DYNBATCH_EXPORT std::size_t largest() const noexcept;
 };
 

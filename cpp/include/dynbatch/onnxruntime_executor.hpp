@@ -26,6 +26,38 @@ struct InputAxis {
   }
 };
 
+/// What is said about an input that its declaration in the model does not tell.
+struct InputDeclaration {
+  std::optional<bool> shared;             // without a batch axis, or with one
+  std::optional<std::size_t> batch_axis;  // where it is, if not 0
+  double pad = 0.0;
+  PadMode pad_mode = PadMode::constant;
+  std::string mask;    // the input that is a mask of this one: made if callers leave it out
+  std::string length;  // the input that holds this one's lengths: likewise
+  bool ragged = false;
+};
+
+/// The same for an output. What is left out is found by dry runs.
+struct OutputDeclaration {
+  std::optional<bool> shared;
+  std::optional<std::size_t> batch_axis;
+  std::optional<std::size_t> rows_per_row;
+  std::string trim;  // the input whose padding this output has, at the same axes
+};
+
+/// Triton's batch_input and batch_output: what the runtime makes of a ragged (or other) input, for each
+/// target. Counts are those of requests.
+struct BatchInput {
+  Made kind = Made::element_count;
+  std::vector<std::string> target_names;
+  DataType data_type = DataType::int32;  // int32, int64 or float32; that of the model's input
+  std::string source_input;
+};
+struct BatchOutput {  // BATCH_SCATTER_WITH_INPUT_SHAPE
+  std::vector<std::string> target_names;
+  std::string source_input;
+};
+
 struct OnnxRuntimeOptions {
   /// Path of ONNX Runtime's shared library. Empty: the environment variable DYNBATCH_ORT_LIB, a
   /// library that the process has loaded already, then the loader's own search.
@@ -40,9 +72,10 @@ struct OnnxRuntimeOptions {
   /// Values for the model's free dimensions, by name, or by input and axis.
   std::map<std::string, std::int64_t> dimensions;
   std::map<InputAxis, std::int64_t> input_dimensions;
-  /// Inputs declared to have no batch axis (true) or to have one (false), against what their shapes
-  /// suggest.
-  std::map<std::string, bool> shared_inputs;
+  std::map<std::string, InputDeclaration> inputs;
+  std::map<std::string, OutputDeclaration> output_declarations;
+  std::vector<BatchInput> batch_inputs;
+  std::vector<BatchOutput> batch_outputs;
   /// Names of the outputs that are wanted, in that order; empty: all. Others are not computed where
   /// ONNX Runtime can leave them out, and take no memory.
   std::vector<std::string> outputs;

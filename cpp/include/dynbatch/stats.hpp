@@ -32,6 +32,9 @@ struct Stats {
   // Runs. Warm-up and probe are not counted.
   std::uint64_t rows = 0;         // rows of requests that were run
   std::uint64_t padded_rows = 0;  // rows added to fill a gear
+  // Elements of batched inputs, of models whose rows differ in shape: of requests, and added by padding.
+  std::uint64_t elements = 0;
+  std::uint64_t padded_elements = 0;
   std::uint64_t batches = 0;      // runs of the executor, reruns included
   std::uint64_t failed_runs = 0;
   std::uint64_t reruns = 0;  // runs made to find the guilty request of a failed batch

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,31 +70,85 @@ class Shape {
 /// "[2, 3, 416, 416]".
 DYNBATCH_EXPORT std::string to_string(const Shape& shape);
 
+/// What stands behind a row that is shorter than the batch it runs in.
+enum class PadMode : std::uint8_t {
+  constant,  // TensorSpec::pad
+  edge,      // what the row has last along the dimension
+  first,     // what it has first: one more of the same for a maximum, or for attention
+};
+
+/// An input that the runtime makes, out of the rows of another one.
+enum class Made : std::uint8_t {
+  no,      // callers give it
+  mask,    // 1 where the source has an element along the dimensions that both have, 0 where it is padded
+  length,  // the source's own size of its first free dimension, one number a row
+  // The batch inputs of Triton, with its names; "element" counts are those of requests, with the batch axis.
+  element_count,
+  accumulated_element_count,
+  accumulated_element_count_with_zero,
+  max_element_count_as_shape,
+  item_shape,
+  item_shape_flatten,
+};
+
 /// What a model says about one input or output.
 struct TensorSpec {
+  static constexpr int kStatic = -1;
+
   std::string name;
   DataType dtype = DataType::float32;
-  /// One row, without the batch axis; the whole tensor for a shared input. -1 in an output marks a
-  /// dimension that is known only after a run.
+  /// One row, without the batch axis; the whole tensor for a shared input. -1 marks a dimension that
+  /// differs between requests, or, in an output, one that is known only after a run.
   Shape row_shape;
-  /// An input without a batch axis: requests run together only if its bytes are equal.
+  /// Without a batch axis. An input: requests run together only if its bytes are equal. An output: each
+  /// request gets all of it.
   bool shared = false;
+  /// Where the batch stands in the whole tensor.
+  std::size_t batch_axis = 0;
+  /// For each axis of row_shape an index of ModelSpec::dimensions, or kStatic; empty: no free dimension.
+  /// Of an output: it has the size of that dimension, and each request gets its own part.
+  std::vector<int> dimensions;
+
+  // Of inputs.
+  double pad = 0.0;
+  PadMode pad_mode = PadMode::constant;
+  /// Rows of any shape follow each other in one flat tensor [elements], without padding. row_shape is {-1}.
+  bool ragged = false;
+  Made made = Made::no;
+  std::size_t source = 0;  // the input that it is made of
+
+  // Of outputs.
+  std::size_t rows_per_row = 1;             // k: batch * k rows, of which each row has k consecutive ones
+  std::optional<std::size_t> scattered_as;  // flat; each request's part has the shape of this input
 
   /// Bytes of one row (of the whole tensor if shared); 0 if a dimension is -1.
   DYNBATCH_EXPORT std::size_t row_bytes() const noexcept;
   DYNBATCH_EXPORT bool has_known_shape() const noexcept;
 };
 
+/// A dimension of inputs, apart from the batch, whose size may differ between requests. In one request all
+/// inputs that have it agree on its size.
+struct FreeDimension {
+  std::string name;  // the model's own, or "input[axis]"
+};
+
 /// The batched and shared inputs and the outputs of a model, in the model's own order.
 struct ModelSpec {
+  static constexpr std::size_t kMaxDimensions = 8;
+
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
   /// Above 0: the model was exported with this batch and runs no other; its only gear, filled.
   std::size_t fixed_batch = 0;
+  std::vector<FreeDimension> dimensions;  // at most kMaxDimensions
+
+  /// Whether rows cannot be written in place: batches are gathered, and answers taken apart.
+  DYNBATCH_EXPORT bool is_staged() const noexcept;
 };
 
 /// A caller's input, with its batch axis (none if the input is shared). C-contiguous. The memory is
-/// read only until the call that takes the view has returned.
+/// read only until the call that takes the view has returned. Default-made for an input that the runtime
+/// makes: then it does.
 struct InputView {
   const void* data = nullptr;
   DataType dtype = DataType::float32;

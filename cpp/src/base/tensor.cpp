@@ -63,4 +63,15 @@ std::size_t TensorSpec::row_bytes() const noexcept {
   return bytes;
 }
 
+bool ModelSpec::is_staged() const noexcept {
+  const auto has_own_place = [](const TensorSpec& tensor) {
+    return tensor.batch_axis != 0 || tensor.ragged || tensor.made != Made::no ||
+           tensor.rows_per_row != 1 || tensor.scattered_as.has_value();
+  };
+  return !dimensions.empty() || std::ranges::any_of(inputs, has_own_place) ||
+         std::ranges::any_of(outputs, [&](const TensorSpec& output) {
+           return output.shared || has_own_place(output);
+         });
+}
+
 }  // namespace dynbatch
