@@ -34,6 +34,28 @@ inline std::size_t bytes_of_row(const Shape& row_shape, DataType dtype) noexcept
   return bytes;
 }
 
+/// Memory for output `index` of a request, of its whole shape. Throws std::bad_alloc.
+template <class P>
+void make_own(Request<P>& request, std::size_t index, const Shape& shape) {
+  auto& tensor = request.own_outputs->tensors[index];
+  const std::size_t bytes = bytes_of_row(shape, request.ledger->spec.outputs[index].dtype);
+  tensor.data = std::make_unique_for_overwrite<std::byte[]>(bytes == 0 ? 1 : bytes);
+  tensor.shape = shape;
+  tensor.size_bytes = bytes;
+  request.ledger->count_unread(request, bytes);
+}
+
+template <class P>
+Failure different_parts(const Request<P>& request, std::size_t index, const Shape& shape) {
+  return {.code = ErrorCode::execution,
+          .message = "output '" + request.ledger->spec.outputs[index].name +
+                     "': the parts of a request of " + std::to_string(request.rows) +
+                     " rows make answers of different shapes, " +
+                     to_string(request.own_outputs->tensors[index].shape) + " and " +
+                     to_string(shape) + "; raise max_batch_size or send fewer rows",
+          .cause = nullptr};
+}
+
 /// Copies part `part`, which stands from row `row` on in `block`, to its place in the request's own
 /// memory, which is made if there is none. A failure: the parts of the request do not fit together, or
 /// there is no memory.
@@ -50,19 +72,12 @@ Failure copy_out(Request<P>& request, const Part<P>& part, std::uint32_t row,
     const std::byte* const source = output_rows(block, spec, i, row_shape);
     auto& tensor = own.tensors[i];
     const std::size_t row_bytes = bytes_of_row(row_shape, spec.outputs[i].dtype);
+    Shape shape{static_cast<std::int64_t>(request.rows)};
+    for (const std::int64_t dim : row_shape.dims()) shape.push_back(dim);
     if (!tensor.data) {
-      const std::size_t bytes = row_bytes * request.rows;
-      tensor.data = std::make_unique_for_overwrite<std::byte[]>(bytes == 0 ? 1 : bytes);
-      tensor.row_shape = row_shape;
-      tensor.row_bytes = row_bytes;
-      ledger.count_unread(request, bytes);
-    } else if (!(tensor.row_shape == row_shape)) {
-      return {.code = ErrorCode::execution,
-              .message = "output '" + spec.outputs[i].name + "': the parts of a request of " +
-                         std::to_string(request.rows) + " rows have rows of different shapes, " +
-                         to_string(tensor.row_shape) + " and " + to_string(row_shape) +
-                         "; raise max_batch_size or send fewer rows",
-              .cause = nullptr};
+      make_own(request, i, shape);
+    } else if (!(tensor.shape == shape)) {
+      return different_parts(request, i, shape);
     }
     if (row_bytes > 0) {
       std::memcpy(tensor.data.get() + part.request_row * row_bytes, source + row * row_bytes,

@@ -19,6 +19,7 @@
 #include "batch/completion_list.hpp"
 #include "batch/shared_inputs.hpp"
 #include "memory/output_block.hpp"
+#include "queue/staged_key.hpp"
 
 namespace dynbatch {
 
@@ -35,8 +36,8 @@ template <class P>
 struct OwnOutputs {
   struct Tensor {
     std::unique_ptr<std::byte[]> data;
-    std::size_t row_bytes = 0;
-    Shape row_shape;
+    std::size_t size_bytes = 0;
+    Shape shape;  // whole
   };
   std::vector<Tensor> tensors;   // empty until the first part is there
   std::size_t unread_bytes = 0;  // what statistics count until the request is freed
@@ -68,6 +69,7 @@ struct alignas(kCacheLine) Request : detail::RequestBase, PortEntry {
   CompletionList<P>* port = nullptr;
   Request* next_to_tell = nullptr;  // used by the thread that ends a batch
   std::uint32_t state_to_tell = 0;  // ... with the state before the end
+  StagedKey staged;                 // of models whose rows differ in shape
 
   bool is_done() const noexcept {
     // acquire: pairs with RequestLedger::end: publishes the result.

@@ -103,15 +103,16 @@ OutputView Ticket::output(std::size_t index) const noexcept {
   if (request.outputs != nullptr) {
     data = output_rows(*request.outputs, spec, index, row_shape);
   } else if (request.own_outputs && !request.own_outputs->tensors.empty()) {
-    row_shape = request.own_outputs->tensors[index].row_shape;
-    data = request.own_outputs->tensors[index].data.get();
+    const auto& tensor = request.own_outputs->tensors[index];
+    view.data = tensor.data.get();
+    view.size_bytes = tensor.size_bytes;
+    view.shape = tensor.shape;
+    return view;
   } else {
     row_shape = request.ledger->empty_row_shapes[index];  // a request of no rows
   }
   const std::size_t row_bytes = bytes_of_row(row_shape, view.dtype);
-  view.data = data == nullptr
-                  ? nullptr
-                  : data + (request.outputs != nullptr ? request.first_row * row_bytes : 0);
+  view.data = data == nullptr ? nullptr : data + request.first_row * row_bytes;
   view.size_bytes = row_bytes * request.rows;
   view.shape.push_back(static_cast<std::int64_t>(request.rows));
   for (const std::int64_t dim : row_shape.dims()) view.shape.push_back(dim);

@@ -40,6 +40,8 @@ struct Claim {
 template <class P, class Part>
 class RequestQueue {
  public:
+  static constexpr bool kStages = false;  // batches are written in place
+  using Key = BatchKey;
   static constexpr std::uint32_t kMaxRows = (1u << 14) - 1;
   static constexpr std::uint32_t kNone = UINT32_MAX;
 

@@ -28,11 +28,15 @@ struct RunRecord {
   bool shrinks = false;
   Nanoseconds ended_at = 0;
   std::size_t given_back_bytes = 0;
+  std::uint64_t elements = 0;  // of models whose rows differ in shape
+  std::uint64_t padded_elements = 0;
 };
 
 struct BatchStatistics {
   std::uint64_t rows = 0;
   std::uint64_t padded_rows = 0;
+  std::uint64_t elements = 0;
+  std::uint64_t padded_elements = 0;
   std::uint64_t batches = 0;
   std::uint64_t failed_runs = 0;
   std::uint64_t reruns = 0;
@@ -51,6 +55,8 @@ struct BatchStatistics {
   void add(const RunRecord& run) noexcept {
     rows += run.rows;
     padded_rows += run.padded_rows;
+    elements += run.elements;
+    padded_elements += run.padded_elements;
     ++batches;
     failed_runs += run.failed ? 1 : 0;
     reruns += run.rerun ? 1 : 0;

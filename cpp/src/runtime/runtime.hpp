@@ -60,7 +60,9 @@ struct RuntimeSetup {
   std::vector<Nanoseconds> lone_limits;  // see lone_runs.hpp; empty: no batch is alone
 };
 
-template <class P>
+/// `Queue`: RequestQueue, whose batches are formed by being written, or StagedQueue, whose batches are
+/// gathered out of requests of different shapes.
+template <class P, class Queue = RequestQueue<P, Part<P>>>
 class Runtime {
  public:
   /// `executor` outlives the runtime. Calls its prepare().
@@ -108,7 +110,6 @@ class Runtime {
 
  private:
   using R = Request<P>;
-  using Queue = RequestQueue<P, Part<P>>;
   using Lock = std::unique_lock<typename P::Mutex>;
   static constexpr std::uint32_t kNone = Queue::kNone;
   static constexpr std::size_t kSamples = 8;

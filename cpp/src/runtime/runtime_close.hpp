@@ -18,8 +18,8 @@ inline std::size_t memory_rows(const RuntimeSetup& setup) noexcept {
   return gear == setup.fill_gears.end() ? setup.block_rows : *gear;
 }
 
-template <class P>
-Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
+template <class P, class Queue>
+Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup,
                     const std::vector<std::size_t>& batch_sizes)
     : executor_(executor),
       setup_(std::move(setup)),
@@ -47,14 +47,14 @@ Runtime<P>::Runtime(Executor& executor, RuntimeSetup setup,
   if (!has_shared_) queue_.unsafe_open_next();
 }
 
-template <class P>
-Runtime<P>::~Runtime() {
+template <class P, class Queue>
+Runtime<P, Queue>::~Runtime() {
   DYNBATCH_EXPENSIVE_ASSERT(unsafe_all_is_back());
   RequestLedger<P>::abandon(std::move(ledger_));
 }
 
-template <class P>
-bool Runtime<P>::close(bool drain, Nanoseconds deadline) noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::close(bool drain, Nanoseconds deadline) noexcept {
   if (forked()) return true;
   Lock lock(mutex_);
   // relaxed: written under the lock.
@@ -95,8 +95,8 @@ bool Runtime<P>::close(bool drain, Nanoseconds deadline) noexcept {
 }
 
 /// Ends what waits, without a permit. The lock is free while tickets are told.
-template <class P>
-void Runtime<P>::cancel_queued(Lock& lock) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::cancel_queued(Lock& lock) noexcept {
   for (Taken taken; unsafe_take(taken, true); taken = Taken{}) {
     lock.unlock();
     cancel(queue_.parts(taken.block));
@@ -106,8 +106,8 @@ void Runtime<P>::cancel_queued(Lock& lock) noexcept {
 }
 
 /// Refuses those who wait for room, except, while draining, the rest of accepted requests.
-template <class P>
-void Runtime<P>::unsafe_refuse_space() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_refuse_space() noexcept {
   SpaceWaiter* waiter = std::exchange(space_first_, nullptr);
   space_last_ = nullptr;
   while (waiter != nullptr) {
@@ -126,19 +126,19 @@ void Runtime<P>::unsafe_refuse_space() noexcept {
 }
 
 /// Whether blocks are in use, each of which will be given back.
-template <class P>
-bool Runtime<P>::unsafe_in_flight() const noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_in_flight() const noexcept {
   return leading_ > 0 || !queue_.unsafe_idle();
 }
 
-template <class P>
-bool Runtime<P>::unsafe_at_rest() const noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_at_rest() const noexcept {
   return !unsafe_in_flight() && claiming_ == 0;
 }
 
 /// Once the runtime is closed and at rest, workers leave and close() returns.
-template <class P>
-void Runtime<P>::unsafe_note_rest() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_note_rest() noexcept {
   // relaxed: written under the lock.
   if (!closing_.load(std::memory_order_relaxed)) return;
   if (unsafe_at_rest()) stopping_ = true;
@@ -151,14 +151,14 @@ void Runtime<P>::unsafe_note_rest() noexcept {
   P::wake(rest_word_, INT32_MAX);
 }
 
-template <class P>
-bool Runtime<P>::closed() const noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::closed() const noexcept {
   // acquire: pairs with close.
   return closing_.load(std::memory_order_acquire) || forked();
 }
 
-template <class P>
-void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::set_max_delay(Nanoseconds delay) noexcept {
   if (forked()) return;
   WakeList list;
   {
@@ -171,15 +171,15 @@ void Runtime<P>::set_max_delay(Nanoseconds delay) noexcept {
   list.wake();
 }
 
-template <class P>
-Nanoseconds Runtime<P>::average_run_time() const noexcept {
+template <class P, class Queue>
+Nanoseconds Runtime<P, Queue>::average_run_time() const noexcept {
   if (forked()) return 0;
   const Lock lock(mutex_);
   return statistics_.run_time_average;
 }
 
-template <class P>
-std::uint32_t Runtime<P>::brief_rows() const noexcept {
+template <class P, class Queue>
+std::uint32_t Runtime<P, Queue>::brief_rows() const noexcept {
   // relaxed, all: a hint, and what is done next decides by itself.
   const bool leads_alone =
       callers_run_ && !forked() && delay_.load(std::memory_order_relaxed) == 0 &&
@@ -187,8 +187,8 @@ std::uint32_t Runtime<P>::brief_rows() const noexcept {
   return leads_alone ? brief_rows_.load(std::memory_order_relaxed) : 0;
 }
 
-template <class P>
-void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::wait_for_workers(std::size_t count) noexcept {
   while (!forked()) {
     // acquire: pairs with work: the count changes before the word does.
     const std::uint32_t word = rest_word_.load(std::memory_order_acquire);
@@ -201,8 +201,8 @@ void Runtime<P>::wait_for_workers(std::size_t count) noexcept {
   }
 }
 
-template <class P>
-void Runtime<P>::add_to(Stats& stats) const {
+template <class P, class Queue>
+void Runtime<P, Queue>::add_to(Stats& stats) const {
   stats.accepted = ledger_->accepted();
   stats.succeeded = ledger_->succeeded();
   stats.failed = ledger_->failed();
@@ -241,14 +241,14 @@ void Runtime<P>::add_to(Stats& stats) const {
   stats.runs_under_way = runs_under_way_;
 }
 
-template <class P>
-bool Runtime<P>::invariants_hold() noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::invariants_hold() noexcept {
   const Lock lock(mutex_);
   return unsafe_all_is_back() && ledger_->output_pool.invariants_hold();
 }
 
-template <class P>
-bool Runtime<P>::unsafe_all_is_back() const noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_all_is_back() const noexcept {
   return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
          runs_under_way_ == 0 && free_rerun_blocks_.size() == rerun_memory_.count() &&
          failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&

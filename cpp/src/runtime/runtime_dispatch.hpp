@@ -10,8 +10,8 @@
 namespace dynbatch {
 
 /// After a publish, with a permit free: leads here if it may, and wakes workers for the rest.
-template <class P>
-void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::dispatch(bool may_lead, R* own) noexcept {
   Taken taken;
   WakeList list;
   {
@@ -29,8 +29,8 @@ void Runtime<P>::dispatch(bool may_lead, R* own) noexcept {
   if (taken) lead(taken, own);
 }
 
-template <class P>
-void Runtime<P>::start_held() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::start_held() noexcept {
   if (forked()) return;
   WakeList list;
   {
@@ -42,8 +42,8 @@ void Runtime<P>::start_held() noexcept {
   list.wake();
 }
 
-template <class P>
-Decision Runtime<P>::decide_now(const typename Queue::BlockState& state,
+template <class P, class Queue>
+Decision Runtime<P, Queue>::decide_now(const typename Queue::BlockState& state,
                                 Nanoseconds& now) const noexcept {
   // relaxed, both: written under the lock.
   const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
@@ -60,8 +60,8 @@ Decision Runtime<P>::decide_now(const typename Queue::BlockState& state,
 }
 
 /// Takes the oldest batch that is due. The caller holds a permit, or takes one after this.
-template <class P>
-bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_take(Taken& taken, bool on_worker) noexcept {
   if (on_worker && !failed_.empty()) {
     taken = std::move(failed_.back());
     failed_.pop_back();
@@ -93,8 +93,8 @@ bool Runtime<P>::unsafe_take(Taken& taken, bool on_worker) noexcept {
 
 /// Whether the batch that was just taken is to run with all CPUs: nothing else runs or waits, nor did
 /// for the last few.
-template <class P>
-bool Runtime<P>::unsafe_is_alone() noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_is_alone() noexcept {
   if (setup_.lone_limits.empty()) return false;
   if (leading_ > 1 || queue_.unsafe_blocks_in_use() > 1) {
     quiet_batches_ = 0;
@@ -106,8 +106,8 @@ bool Runtime<P>::unsafe_is_alone() noexcept {
 }
 
 /// How many batches are due, and when the next one will be.
-template <class P>
-std::size_t Runtime<P>::unsafe_ready(Nanoseconds& earliest_due) const noexcept {
+template <class P, class Queue>
+std::size_t Runtime<P, Queue>::unsafe_ready(Nanoseconds& earliest_due) const noexcept {
   Nanoseconds now = 0;
   return failed_.size() + queue_.unsafe_count_ready([&](const typename Queue::BlockState& state) {
     const Decision decision = decide_now(state, now);
@@ -117,8 +117,8 @@ std::size_t Runtime<P>::unsafe_ready(Nanoseconds& earliest_due) const noexcept {
 }
 
 /// Wakes a worker, with a permit, for each batch that is due; and one to keep the time.
-template <class P>
-void Runtime<P>::unsafe_hand_out(WakeList& list) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_hand_out(WakeList& list) noexcept {
   // relaxed, here and below: written under the lock.
   if (permits_.load(std::memory_order_relaxed) == 0 || idle_ == nullptr) return;
   Nanoseconds due = kNever;
@@ -149,8 +149,8 @@ void Runtime<P>::unsafe_hand_out(WakeList& list) noexcept {
   list.add(keeper->word);
 }
 
-template <class P>
-auto Runtime<P>::unsafe_pop_idle() noexcept -> Worker* {
+template <class P, class Queue>
+auto Runtime<P, Queue>::unsafe_pop_idle() noexcept -> Worker* {
   // The timekeeper last: another worker would have to be woken to take its place.
   Worker* worker = idle_;
   if (worker == timekeeper_ && worker->next != nullptr) worker = worker->next;
@@ -160,8 +160,8 @@ auto Runtime<P>::unsafe_pop_idle() noexcept -> Worker* {
   return worker;
 }
 
-template <class P>
-void Runtime<P>::unsafe_remove_idle(Worker& worker) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_remove_idle(Worker& worker) noexcept {
   Worker** at = &idle_;
   while (*at != &worker) at = &(*at)->next;
   *at = worker.next;
@@ -170,8 +170,8 @@ void Runtime<P>::unsafe_remove_idle(Worker& worker) noexcept {
   if (timekeeper_ == &worker) unsafe_set_timer(nullptr, kNever);
 }
 
-template <class P>
-void Runtime<P>::unsafe_add_permits(std::int32_t change) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_add_permits(std::int32_t change) noexcept {
   // seq_cst: pairs with publish: whoever gives a permit back scans the blocks after this.
   const std::uint32_t free = permits_.load(std::memory_order_relaxed);
   permits_.store(free + static_cast<std::uint32_t>(change), DYNBATCH_MUTANT(weak_permits)
@@ -179,8 +179,8 @@ void Runtime<P>::unsafe_add_permits(std::int32_t change) noexcept {
                                                                 : std::memory_order_seq_cst);
 }
 
-template <class P>
-void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
   timekeeper_ = worker;
   // seq_cst: pairs with publish: when the time is put off, the blocks are scanned after this.
   timer_due_.store(
@@ -188,8 +188,8 @@ void Runtime<P>::unsafe_set_timer(Worker* worker, Nanoseconds due) noexcept {
 }
 
 /// Gives room that has become free to those who wait for it, in the order they came.
-template <class P>
-void Runtime<P>::unsafe_serve_space() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_serve_space() noexcept {
   // Room that was announced is kept for those who were told of it. Only while more is to come, since
   // they may never ask for it.
   std::size_t told_rows = 0;
@@ -219,15 +219,15 @@ void Runtime<P>::unsafe_serve_space() noexcept {
   if (!has_shared_) queue_.unsafe_open_next();
 }
 
-template <class P>
-void Runtime<P>::unsafe_pop_space() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_pop_space() noexcept {
   space_first_ = space_first_->next;
   if (space_first_ == nullptr) space_last_ = nullptr;
 }
 
 /// The waiter is out of the list; it may be gone once its word is set.
-template <class P>
-void Runtime<P>::unsafe_grant(SpaceWaiter& waiter) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_grant(SpaceWaiter& waiter) noexcept {
   if (waiter.port != nullptr) {
     waiter.port->add(&waiter, &waiter);
     return;
@@ -237,8 +237,8 @@ void Runtime<P>::unsafe_grant(SpaceWaiter& waiter) noexcept {
   P::wake(waiter.word, 1);
 }
 
-template <class P>
-void Runtime<P>::notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept {
   auto* const waiter = new SpaceWaiter;
   waiter->rows = std::max<std::uint32_t>(1, rows);
   waiter->port = &port;

@@ -12,8 +12,8 @@ namespace dynbatch {
 
 /// Runs the halves of a failed batch, and their halves, until the guilty requests are alone. If
 /// nothing at all succeeds, the executor is at fault, and all that remain fail.
-template <class P>
-void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
   struct Range {
     std::size_t first = 0;
     std::size_t last = 0;  // not included
@@ -65,8 +65,8 @@ void Runtime<P>::isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept {
 
 /// Runs a part of a failed batch again, from row `first` of its block on, and completes it unless it
 /// fails.
-template <class P>
-Failure Runtime<P>::rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
+template <class P, class Queue>
+Failure Runtime<P, Queue>::rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
                           OutputBlock<P>& outputs) noexcept {
   RowRange rows{.memory = &input_memory_,
                 .block = block,
@@ -91,22 +91,22 @@ Failure Runtime<P>::rerun(std::uint32_t block, std::uint32_t first, std::span<Pa
 }
 
 /// There is one for each worker.
-template <class P>
-std::uint32_t Runtime<P>::acquire_rerun_block() noexcept {
+template <class P, class Queue>
+std::uint32_t Runtime<P, Queue>::acquire_rerun_block() noexcept {
   const Lock lock(mutex_);
   const std::uint32_t block = free_rerun_blocks_.back();
   free_rerun_blocks_.pop_back();
   return block;
 }
 
-template <class P>
-void Runtime<P>::release_rerun_block(std::uint32_t block) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::release_rerun_block(std::uint32_t block) noexcept {
   const Lock lock(mutex_);
   free_rerun_blocks_.push_back(block);
 }
 
-template <class P>
-void Runtime<P>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
+template <class P, class Queue>
+void Runtime<P, Queue>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
                            std::uint32_t rerun_block) const noexcept {
   const std::vector<std::size_t>& row_bytes = input_memory_.layout().row_bytes;
   for (std::size_t i = 0; i < row_bytes.size(); ++i) {

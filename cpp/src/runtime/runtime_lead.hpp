@@ -22,8 +22,8 @@ void for_each_part(std::span<Part<P>> parts, Visit&& visit) noexcept {
 }
 
 /// A blocking caller runs what it has taken, and goes on only while parts of its own request wait.
-template <class P>
-void Runtime<P>::lead(Taken& taken, R* own) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::lead(Taken& taken, R* own) noexcept {
   while (taken) {
     Record record;
     run_batch(taken, true, record);
@@ -47,8 +47,8 @@ void Runtime<P>::lead(Taken& taken, R* own) noexcept {
   }
 }
 
-template <class P>
-void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
   const std::span<Part<P>> parts = queue_.parts(taken.block);
   if (DYNBATCH_MUTANT(recycles_early)) {
     const Lock lock(mutex_);
@@ -112,8 +112,8 @@ void Runtime<P>::run_batch(Taken& taken, bool on_caller, Record& record) noexcep
   ledger_->output_pool.release(outputs);
 }
 
-template <class P>
-Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
+template <class P, class Queue>
+Failure Runtime<P, Queue>::execute(const RowRange& range, OutputBlock<P>& outputs,
                             RunRecord& run) noexcept {
   const std::size_t rows = range.parts.size();
   const auto gear = std::lower_bound(setup_.fill_gears.begin(), setup_.fill_gears.end(), rows);
@@ -168,8 +168,8 @@ Failure Runtime<P>::execute(const RowRange& range, OutputBlock<P>& outputs,
 
 /// Gives back the memory of both blocks that only larger batches than those of late have touched: the
 /// rows behind those of this run, which nobody else knows of until the blocks are used again.
-template <class P>
-void Runtime<P>::give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept {
   const std::uint32_t run_rows = run.rows + run.padded_rows;
   const auto trim = [&](std::uint32_t& touched, std::uint32_t used, GearMemory& memory,
                         std::uint32_t block) {
@@ -187,8 +187,8 @@ void Runtime<P>::give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecor
 }
 
 /// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
-template <class P>
-void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
+template <class P, class Queue>
+void Runtime<P, Queue>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                           bool may_lend) noexcept {
   const bool lent = may_lend && ledger_->output_pool.lend(outputs);
   const auto holds = static_cast<std::uint32_t>(parts.size());
@@ -216,8 +216,8 @@ void Runtime<P>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputB
   if (lent) ledger_->output_pool.release(outputs, unused);
 }
 
-template <class P>
-void Runtime<P>::store_copy(R& request, const Part<P>& part, std::uint32_t row,
+template <class P, class Queue>
+void Runtime<P, Queue>::store_copy(R& request, const Part<P>& part, std::uint32_t row,
                             OutputBlock<P>& outputs) noexcept {
   Failure failure;
   try {
@@ -229,8 +229,8 @@ void Runtime<P>::store_copy(R& request, const Part<P>& part, std::uint32_t row,
   if (failure) ledger_->set_failure(request, failure);
 }
 
-template <class P>
-void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept {
   Tally tally;
   R* to_tell = nullptr;
   for_each_part<P>(parts, [&](std::uint32_t, Part<P>& part) {
@@ -240,14 +240,14 @@ void Runtime<P>::fail(std::span<Part<P>> parts, const Failure& failure) noexcept
   tell_all(to_tell, tally);
 }
 
-template <class P>
-void Runtime<P>::cancel(std::span<Part<P>> parts) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::cancel(std::span<Part<P>> parts) noexcept {
   fail(parts, {.code = ErrorCode::cancelled, .message = "cancelled by close()", .cause = nullptr});
 }
 
 /// One part of the request is over; the last one ends it, and lets go of the queue's hold.
-template <class P>
-void Runtime<P>::end_part(R& request, Tally& tally, R*& to_tell) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::end_part(R& request, Tally& tally, R*& to_tell) noexcept {
   // acq_rel: pairs with itself: the last part sees the results and failures of the others.
   if (request.open_parts.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   // acquire: pairs with set_failure.
@@ -269,8 +269,8 @@ void Runtime<P>::end_part(R& request, Tally& tally, R*& to_tell) noexcept {
 }
 
 /// Adds to the accounts, then wakes: ports once for all their requests, then each sleeping caller.
-template <class P>
-void Runtime<P>::tell_all(R* to_tell, const Tally& tally) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::tell_all(R* to_tell, const Tally& tally) noexcept {
   ledger_->add(tally);
   R* sleepers = nullptr;
   CompletionList<P>* port = nullptr;
@@ -309,27 +309,27 @@ void Runtime<P>::tell_all(R* to_tell, const Tally& tally) noexcept {
   }
 }
 
-template <class P>
-void Runtime<P>::note_run(const RunRecord& run) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::note_run(const RunRecord& run) noexcept {
   const Lock lock(mutex_);
   unsafe_add_run(run);
 }
 
-template <class P>
-void Runtime<P>::unsafe_add_run(const RunRecord& run) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_add_run(const RunRecord& run) noexcept {
   statistics_.add(run);
   // relaxed: a hint for callers.
   brief_rows_.store(statistics_.runs_are_brief() ? run.rows : 0, std::memory_order_relaxed);
 }
 
-template <class P>
-void Runtime<P>::unsafe_note_waits(const Record& record) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_note_waits(const Record& record) noexcept {
   for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
 }
 
 /// The batch is over: its block is free again, and whoever waited for room gets it.
-template <class P>
-void Runtime<P>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
   if (!DYNBATCH_MUTANT(recycles_early)) queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;

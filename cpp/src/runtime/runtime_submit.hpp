@@ -21,8 +21,8 @@ inline constexpr std::size_t kTouchBytes = std::size_t{64} << 10;
 // One request in so many per thread has its queue wait measured.
 inline constexpr std::uint32_t kSamplePeriod = 64;
 
-template <class P>
-Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOptions& options,
+template <class P, class Queue>
+Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs, const SubmitOptions& options,
                                bool may_lead, Failure& refusal) noexcept {
   const auto refuse = [&](ErrorCode code, const char* message) -> R* {
     refusal = {.code = code, .message = message, .cause = nullptr};
@@ -75,8 +75,8 @@ Request<P>* Runtime<P>::submit(std::span<const InputView> inputs, const SubmitOp
   return request;
 }
 
-template <class P>
-std::string Runtime<P>::too_many_rows(std::size_t rows) const {
+template <class P, class Queue>
+std::string Runtime<P, Queue>::too_many_rows(std::size_t rows) const {
   const std::string got = "; got " + std::to_string(rows);
   if (!setup_.whole_requests)
     return "expected at most " + std::to_string(UINT32_MAX) + " rows a request" + got;
@@ -85,8 +85,8 @@ std::string Runtime<P>::too_many_rows(std::size_t rows) const {
          "; raise max_batch_size";
 }
 
-template <class P>
-void Runtime<P>::end_at_once(R& request) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::end_at_once(R& request) noexcept {
   ledger_->accept();
   Tally tally;
   const std::uint32_t state = ledger_->end(request, ErrorCode::none, tally);
@@ -96,8 +96,8 @@ void Runtime<P>::end_at_once(R& request) noexcept {
 }
 
 /// Claims and publishes rows block by block. `look`: the caller is to look for a permit.
-template <class P>
-bool Runtime<P>::submit_slowly(R& request, std::span<const InputView> inputs,
+template <class P, class Queue>
+bool Runtime<P, Queue>::submit_slowly(R& request, std::span<const InputView> inputs,
                                const SubmitOptions& options, bool& look,
                                Failure& refusal) noexcept {
   const bool accepted = claim_slowly(request, inputs, options, look, refusal);
@@ -110,8 +110,8 @@ bool Runtime<P>::submit_slowly(R& request, std::span<const InputView> inputs,
   return accepted;
 }
 
-template <class P>
-bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
+template <class P, class Queue>
+bool Runtime<P, Queue>::claim_slowly(R& request, std::span<const InputView> inputs,
                               const SubmitOptions& options, bool& look, Failure& refusal) noexcept
     try {
   if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
@@ -168,8 +168,8 @@ bool Runtime<P>::claim_slowly(R& request, std::span<const InputView> inputs,
 }
 
 /// Claims all of `rows` that there is room for, at least one; waits for that if it may.
-template <class P>
-bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first,
+template <class P, class Queue>
+bool Runtime<P, Queue>::claim_or_wait(R& request, std::uint32_t rows, bool first,
                                const SubmitOptions& options, Nanoseconds deadline,
                                std::vector<Claim>& claims, Failure& refusal) {
   const auto refuse = [&](ErrorCode code, const char* message) {
@@ -219,8 +219,8 @@ bool Runtime<P>::claim_or_wait(R& request, std::uint32_t rows, bool first,
 }
 
 /// As many of the rows as there is room for now.
-template <class P>
-void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold,
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold,
                                    std::vector<Claim>& claims) {
   while (rows > 0) {
     const Claim claim = queue_.unsafe_claim(rows, key, hold);
@@ -232,8 +232,8 @@ void Runtime<P>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold,
 
 /// All of the rows, or none of them. Those who wait for room are not in the way, since whoever was
 /// told of room comes for it here.
-template <class P>
-bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold,
+template <class P, class Queue>
+bool Runtime<P, Queue>::unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold,
                                   std::vector<Claim>& claims) {
   if (queue_.unsafe_room(rows, key) < rows) return false;
   // Free blocks are ours alone, but others claim from the open block without the lock: the first
@@ -247,8 +247,8 @@ bool Runtime<P>::unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold,
   return true;
 }
 
-template <class P>
-std::string Runtime<P>::no_room(std::uint32_t rows) const {
+template <class P, class Queue>
+std::string Runtime<P, Queue>::no_room(std::uint32_t rows) const {
   const std::size_t most = std::size_t{queue_.block_count()} * queue_.rows_per_block();
   if (rows > most) {
     return "expected at most " + std::to_string(most) + " rows, all that the queue holds, got " +
@@ -259,8 +259,8 @@ std::string Runtime<P>::no_room(std::uint32_t rows) const {
          " more rows; raise queue_capacity or wait for room (on_full)";
 }
 
-template <class P>
-bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept {
   // acquire: pairs with unsafe_grant: publishes the claim.
   while (waiter.word.load(std::memory_order_acquire) == 0) {
     if (deadline == kNever || P::now() < deadline) {
@@ -281,8 +281,8 @@ bool Runtime<P>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexce
   return true;
 }
 
-template <class P>
-void Runtime<P>::write(const Claim& claim, std::span<const InputView> inputs,
+template <class P, class Queue>
+void Runtime<P, Queue>::write(const Claim& claim, std::span<const InputView> inputs,
                        std::uint32_t request_row) noexcept {
   const BlockLayout& layout = input_memory_.layout();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -295,8 +295,8 @@ void Runtime<P>::write(const Claim& claim, std::span<const InputView> inputs,
 }
 
 /// Whether this thread is to look for a permit and a batch.
-template <class P>
-bool Runtime<P>::publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept {
   // relaxed: a change of the delay looks at all blocks itself.
   const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
   if (claim.row == 0 && delay > 0) queue_.set_first_at(claim, P::now());

@@ -8,8 +8,8 @@
 
 namespace dynbatch {
 
-template <class P>
-void Runtime<P>::work() noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::work() noexcept {
   if (forked()) return;
   Worker me;
   Lock lock(mutex_);
@@ -44,8 +44,8 @@ void Runtime<P>::work() noexcept {
   unsafe_note_rest();
 }
 
-template <class P>
-void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::work_with_permit(Taken& taken, Lock& lock) noexcept {
   do {
     WakeList list;
     unsafe_hand_out(list);  // more than one batch may have become due
@@ -67,8 +67,8 @@ void Runtime<P>::work_with_permit(Taken& taken, Lock& lock) noexcept {
 
 /// After a run that cost next to nothing, rows that come in quick succession are let into the batch: to
 /// take a few of them at a time would cost more than to run them. The lock is free meanwhile.
-template <class P>
-void Runtime<P>::let_grow(Lock& lock) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::let_grow(Lock& lock) noexcept {
   constexpr Nanoseconds kStep = 250;
   constexpr Nanoseconds kLongest = 4'000;
   if (!may_poll() || statistics_.run_time_average >= kShortestRun) return;
@@ -88,8 +88,8 @@ void Runtime<P>::let_grow(Lock& lock) noexcept {
 
 /// Polls for the next batch with the permit held: callers then only queue, without a wake-up. The lock
 /// is free meanwhile. Says whether something may be ready.
-template <class P>
-bool Runtime<P>::linger(Lock& lock) noexcept {
+template <class P, class Queue>
+bool Runtime<P, Queue>::linger(Lock& lock) noexcept {
   const Nanoseconds average = statistics_.run_time_average;
   const Nanoseconds span = std::min(setup_.longest_linger, average / 2);
   // Shorter runs are better batched by not waiting at all.
@@ -105,8 +105,8 @@ bool Runtime<P>::linger(Lock& lock) noexcept {
   return seen;
 }
 
-template <class P>
-void Runtime<P>::park_idle(Worker& me, Lock& lock) noexcept {
+template <class P, class Queue>
+void Runtime<P, Queue>::park_idle(Worker& me, Lock& lock) noexcept {
   // relaxed: written under the lock.
   Nanoseconds due = kNever;
   // Time has passed since the caller looked: a batch may have become due just now.

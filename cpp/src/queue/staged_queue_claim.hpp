@@ -1,0 +1,167 @@
+// StagedQueue, part 1 of 2: claiming and publishing.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "base/mutant.hpp"
+#include "queue/staged_queue.hpp"
+
+namespace dynbatch {
+
+template <class P, class Part, class Chooser>
+StagedQueue<P, Part, Chooser>::StagedQueue(std::uint32_t entries, std::uint32_t rows,
+                                           bool exclusive, std::size_t arena_bytes,
+                                           std::uint32_t batches, Chooser chooser)
+    : rows_(rows),
+      exclusive_(exclusive),
+      chooser_(std::move(chooser)),
+      arena_(arena_bytes),
+      entries_(entries),
+      free_entries_(entries),
+      groups_(entries),
+      free_groups_(entries),
+      buckets_(std::bit_ceil(std::size_t{entries} * 2), kNone),
+      batches_(batches),
+      free_batches_(batches) {
+  DYNBATCH_ASSERT(entries > 0 && rows > 0 && batches > 0);
+  // The lowest first, so that few of them are in use and warm.
+  std::iota(free_entries_.rbegin(), free_entries_.rend(), 0);
+  std::iota(free_groups_.rbegin(), free_groups_.rend(), 0);
+  std::iota(free_batches_.rbegin(), free_batches_.rend(), 0);
+  active_.reserve(entries);
+  for (Batch& batch : batches_) {
+    batch.parts.resize(rows);
+    batch.entries.resize(rows);
+  }
+}
+
+template <class P, class Part, class Chooser>
+auto StagedQueue<P, Part, Chooser>::publish(const Claim& claim, const Part& part) noexcept
+    -> BlockState {
+  Entry& entry = entries_[claim.block];
+  entry.part = part;
+  // relaxed: a hint; counted before the entry can be taken.
+  const std::uint32_t rows =
+      ready_rows_.fetch_add(claim.rows, std::memory_order_relaxed) + claim.rows;
+  // seq_cst: pairs with state_of: publishes the part and its inputs. With the runtime's load of its free
+  // permits that follows, it is one half of the store-load pair that loses no wake-up.
+  entry.ready.store(true, DYNBATCH_MUTANT(weak_staged_publish) ? std::memory_order_release
+                                                               : std::memory_order_seq_cst);
+  BlockState state{.rows = rows};
+  state.full = rows >= rows_;  // of some keys together: whoever looks under the lock sees which
+  state.sealed = exclusive_;
+  return state;
+}
+
+template <class P, class Part, class Chooser>
+std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted,
+                                                       Key key) const noexcept {
+  const std::size_t free = free_entries_.size();
+  if (exclusive_ && wanted > rows_) return 0;
+  // Nobody knows what is to come: not while the arena was found to be too full for somebody.
+  if (key == nullptr) return short_of_bytes_ ? 0 : std::min(wanted, free * rows_);
+  const std::size_t rows = rows_that_fit(*key);
+  const std::size_t parts = (wanted + rows - 1) / rows;
+  if (parts > free) return free * rows;
+  const std::size_t bytes =
+      parts * (key->head_bytes + 2 * PayloadArena::kAlignment) + wanted * key->row_bytes;
+  return arena_.used_bytes() + bytes <= arena_.total_bytes() ? wanted : 0;
+}
+
+template <class P, class Part, class Chooser>
+Claim StagedQueue<P, Part, Chooser>::unsafe_claim(std::uint32_t rows, Key key, bool,
+                                                  std::size_t) noexcept {
+  if (free_entries_.empty()) return {};
+  const auto part =
+      exclusive_ ? rows
+                 : static_cast<std::uint32_t>(std::min<std::size_t>(rows, rows_that_fit(*key)));
+  std::byte* const payload = arena_.acquire(key->payload_bytes(part));
+  if (payload == nullptr) {
+    short_of_bytes_ = true;
+    return {};
+  }
+  const std::uint32_t index = free_entries_.back();
+  free_entries_.pop_back();
+  Entry& entry = entries_[index];
+  // relaxed, both: published with the part; until then takers see that it is not ready.
+  entry.ready.store(false, std::memory_order_relaxed);
+  entry.first_at.store(0, std::memory_order_relaxed);
+  entry.key = key;
+  entry.payload = payload;
+  entry.rows = part;
+  entry.number = claims_++;
+  ++waiting_;
+  append(group_for(*key), index);
+  return {.block = index, .row = 0, .rows = part};
+}
+
+template <class P, class Part, class Chooser>
+void StagedQueue<P, Part, Chooser>::unsafe_unclaim(const Claim& claim) noexcept {
+  remove(claim.block);
+  --waiting_;
+  free_entry(claim.block);
+}
+
+template <class P, class Part, class Chooser>
+std::uint32_t StagedQueue<P, Part, Chooser>::group_for(const StagedKey& key) noexcept {
+  const std::uint64_t hash = key.hash();
+  std::uint32_t& bucket = bucket_of(hash);
+  for (std::uint32_t at = bucket; at != kNone; at = groups_[at].next_in_bucket) {
+    if (groups_[at].hash == hash && groups_[at].key.may_join(key)) return at;
+  }
+  const std::uint32_t index = free_groups_.back();  // there are as many as entries
+  free_groups_.pop_back();
+  Group& group = groups_[index];
+  group.key = key;
+  group.hash = hash;
+  group.next_in_bucket = bucket;
+  group.position = static_cast<std::uint32_t>(active_.size());
+  active_.push_back(index);
+  bucket = index;
+  return index;
+}
+
+template <class P, class Part, class Chooser>
+void StagedQueue<P, Part, Chooser>::drop_group(std::uint32_t index) noexcept {
+  Group& group = groups_[index];
+  std::uint32_t* at = &bucket_of(group.hash);
+  while (*at != index) at = &groups_[*at].next_in_bucket;
+  *at = group.next_in_bucket;
+  active_[group.position] = active_.back();
+  groups_[active_.back()].position = group.position;
+  active_.pop_back();
+  free_groups_.push_back(index);
+}
+
+template <class P, class Part, class Chooser>
+void StagedQueue<P, Part, Chooser>::append(std::uint32_t group_index,
+                                           std::uint32_t index) noexcept {
+  Group& group = groups_[group_index];
+  Entry& entry = entries_[index];
+  entry.group = group_index;
+  entry.next = kNone;
+  entry.previous = group.last;
+  (group.last == kNone ? group.first : entries_[group.last].next) = index;
+  group.last = index;
+}
+
+template <class P, class Part, class Chooser>
+void StagedQueue<P, Part, Chooser>::remove(std::uint32_t index) noexcept {
+  Entry& entry = entries_[index];
+  const std::uint32_t group_index = std::exchange(entry.group, kNone);
+  Group& group = groups_[group_index];
+  (entry.previous == kNone ? group.first : entries_[entry.previous].next) = entry.next;
+  (entry.next == kNone ? group.last : entries_[entry.next].previous) = entry.previous;
+  if (group.first == kNone) drop_group(group_index);
+}
+
+template <class P, class Part, class Chooser>
+void StagedQueue<P, Part, Chooser>::free_entry(std::uint32_t index) noexcept {
+  arena_.release(std::exchange(entries_[index].payload, nullptr));
+  short_of_bytes_ = false;
+  free_entries_.push_back(index);
+}
+
+}  // namespace dynbatch
