@@ -2,19 +2,16 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "base/platform.hpp"
 #include "batch/policy.hpp"
+#include "runtime/brief_runs.hpp"
 #include "runtime/histogram.hpp"
 
 namespace dynbatch {
-
-// Runs that are shorter are brief: a thread may keep others from their work for so long.
-inline constexpr Nanoseconds kBriefRun = 100'000;
 
 /// One run of the executor.
 struct RunRecord {
@@ -49,8 +46,8 @@ struct BatchStatistics {
   std::vector<std::uint64_t> batches_by_size;
   Histogram queue_wait;
   Histogram run_time;
-  Nanoseconds run_time_average = 0;    // moving, of the last eight runs or so
-  std::uint32_t recent_long_runs = 0;  // a bit for each of the last 32, the latest lowest
+  Nanoseconds run_time_average = 0;  // moving, of the last eight runs or so
+  BriefRuns brief_runs;
 
   void add(const RunRecord& run) noexcept {
     rows += run.rows;
@@ -66,13 +63,11 @@ struct BatchStatistics {
     given_back_bytes += run.given_back_bytes;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
-    recent_long_runs = recent_long_runs << 1 | (run.run_time >= kBriefRun ? 1 : 0);
+    brief_runs.add(run.run_time);
     run_time_average = run_time_average == 0
                            ? run.run_time
                            : run_time_average + (run.run_time - run_time_average) / 8;
   }
-  /// One in eight may be long: a thread that has been kept from its CPU starts with such runs.
-  bool runs_are_brief() const noexcept { return std::popcount(recent_long_runs) <= 4; }
   void add(CloseReason reason) noexcept { ++closed[static_cast<std::size_t>(reason)]; }
 };
 

@@ -38,6 +38,9 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
     setup.lone_limits = lone_limits(found.table, setup.block_rows);
     core->executor->keep_lone_runs(!setup.lone_limits.empty());
   }
+  setup.brief_at_load = std::ranges::any_of(found.table.gears, [](const Gear& gear) {
+    return gear.seconds > 0.0 && gear.seconds * 1e9 < static_cast<double>(kBriefRun);
+  });
   setup.fill_row = found.fill_row;
   setup.output_row_shapes = found.output_row_shapes;
   std::vector<std::size_t> sizes;

@@ -56,6 +56,7 @@ struct RuntimeSetup {
   Nanoseconds max_delay = 0;
   Nanoseconds longest_linger = 0;  // how long an idle worker polls before it gives its permit back
   bool callers_run = true;
+  bool brief_at_load = false;            // some gear ran in less than kBriefRun
   std::vector<Shape> output_row_shapes;  // as seen at warm-up, for requests of no rows
   std::vector<Nanoseconds> lone_limits;  // see lone_runs.hpp; empty: no batch is alone
 };

@@ -38,6 +38,7 @@ Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup,
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.blocks);
+  if (setup_.brief_at_load) statistics_.brief_runs.expect();
   free_rerun_blocks_.resize(rerun_memory_.count());
   std::iota(free_rerun_blocks_.begin(), free_rerun_blocks_.end(), 0);
   statistics_.batches_by_size.resize(setup_.block_rows + 1);

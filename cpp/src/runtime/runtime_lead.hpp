@@ -319,7 +319,7 @@ template <class P, class Queue>
 void Runtime<P, Queue>::unsafe_add_run(const RunRecord& run) noexcept {
   statistics_.add(run);
   // relaxed: a hint for callers.
-  brief_rows_.store(statistics_.runs_are_brief() ? run.rows : 0, std::memory_order_relaxed);
+  brief_rows_.store(statistics_.brief_runs.are_brief() ? run.rows : 0, std::memory_order_relaxed);
 }
 
 template <class P, class Queue>
