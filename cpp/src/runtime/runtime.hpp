@@ -11,8 +11,11 @@
 // and all of them are seq_cst. So a due row and a free permit never coexist without a thread on its
 // way, and a row not yet due has a worker that wakes in time.
 //
+// Where rows differ in shape, the queue is a StagedQueue, and batches are gathered before they run; all else
+// is the same.
+//
 // Reading order: runtime_submit.hpp, runtime_dispatch.hpp, runtime_work.hpp, runtime_lead.hpp,
-// runtime_isolate.hpp, runtime_close.hpp.
+// runtime_staged.hpp, runtime_isolate.hpp, runtime_close.hpp.
 #pragma once
 
 #include <array>
@@ -20,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -31,14 +35,18 @@
 
 #include "base/fork_guard.hpp"
 #include "base/platform.hpp"
+#include "batch/former.hpp"
 #include "batch/policy.hpp"
 #include "batch/request.hpp"
 #include "batch/request_ledger.hpp"
+#include "batch/stager.hpp"
 #include "memory/gear_memory.hpp"
 #include "memory/lower_gear.hpp"
 #include "queue/request_queue.hpp"
+#include "queue/staged_queue.hpp"
 #include "runtime/batch_statistics.hpp"
 #include "runtime/lone_runs.hpp"
+#include "runtime/run_outputs.hpp"
 
 namespace dynbatch {
 
@@ -61,6 +69,13 @@ struct RuntimeSetup {
   std::vector<Nanoseconds> lone_limits;  // see lone_runs.hpp; empty: no batch is alone
 };
 
+/// What is settled beside it where rows differ in shape.
+struct StagedSetup {
+  StagerSetup stager;
+  FormerSetup former;
+  std::size_t arena_bytes = 0;
+};
+
 /// `Queue`: RequestQueue, whose batches are formed by being written, or StagedQueue, whose batches are
 /// gathered out of requests of different shapes.
 template <class P, class Queue = RequestQueue<P, Part<P>>>
@@ -68,6 +83,8 @@ class Runtime {
  public:
   /// `executor` outlives the runtime. Calls its prepare().
   Runtime(Executor& executor, RuntimeSetup setup, const std::vector<std::size_t>& batch_sizes);
+  /// The same where rows differ in shape.
+  Runtime(Executor& executor, RuntimeSetup setup, StagedSetup staged);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
   /// Closed before, and all its workers have left work().
@@ -99,6 +116,7 @@ class Runtime {
   const RuntimeSetup& setup() const noexcept { return setup_; }
   const GearMemory& input_memory() const noexcept { return input_memory_; }
   const GearMemory& rerun_memory() const noexcept { return rerun_memory_; }
+  const Queue& queue() const noexcept { return queue_; }
   RequestLedger<P>& ledger() const noexcept { return *ledger_; }
   /// Whether the calling thread is inside a run of this runtime.
   bool runs_on_this_thread() const noexcept {
@@ -139,7 +157,7 @@ class Runtime {
   struct SpaceWaiter : PortEntry {
     typename P::Word word{0};  // 0: waits; written under the lock
     std::uint32_t rows = 0;
-    BatchKey key = nullptr;
+    typename Queue::Key key = nullptr;
     Claim claim;  // granted, unless closed
     bool closed = false;
     bool accepted = false;  // rows of its request are on their way already
@@ -191,8 +209,14 @@ class Runtime {
                     bool& look, Failure& refusal) noexcept;
   bool claim_or_wait(R& request, std::uint32_t rows, bool first, const SubmitOptions& options,
                      Nanoseconds deadline, std::vector<Claim>& claims, Failure& refusal);
-  void unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold, std::vector<Claim>& claims);
-  bool unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold, std::vector<Claim>& claims);
+  void unsafe_claim_some(std::uint32_t rows, typename Queue::Key key, bool hold,
+                         std::vector<Claim>& claims);
+  bool unsafe_claim_all(std::uint32_t rows, typename Queue::Key key, bool hold,
+                        std::vector<Claim>& claims);
+  std::optional<std::size_t> check(std::span<const InputView> inputs, StagedKey& key,
+                                   Failure& refusal) const;
+  void touch(std::span<const InputView> inputs, std::size_t rows) const noexcept;
+  typename Queue::Key key_of(const R& request) const noexcept;
   std::string no_room(std::uint32_t rows) const;
   std::string too_many_rows(std::size_t rows) const;
   bool wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline) noexcept;
@@ -246,6 +270,23 @@ class Runtime {
   void unsafe_note_waits(const Record& record) noexcept;
   void unsafe_finish(const Taken& taken, const Record& record) noexcept;
 
+  // runtime_staged.hpp: the same for batches that are gathered.
+  void run_staged_batch(Taken& taken, bool on_caller, Record& record) noexcept;
+  Failure execute_staged(Staging& staging, const Taken& taken, OutputBlock<P>& outputs,
+                         RunRecord& run) noexcept;
+  void list_parts(Staging& staging, std::uint32_t batch, std::uint32_t first,
+                  std::span<Part<P>> parts) noexcept;
+  void note_row_failures(const CollectedOutputs<P>& collected, const Staging& staging) noexcept;
+  void complete_staged(std::span<Part<P>> parts, Staging& staging, OutputBlock<P>& outputs,
+                       bool may_lend) noexcept;
+  void store_staged(R& request, const Part<P>& part, Staging& staging, std::size_t index,
+                    OutputBlock<P>& outputs) noexcept;
+  Failure rerun_staged(const Taken& taken, std::uint32_t first, std::span<Part<P>> parts,
+                       OutputBlock<P>& outputs) noexcept;
+  Staging& acquire_staging() noexcept;
+  void release_staging(Staging& staging) noexcept;
+  void answer_no_rows(R& request) noexcept;
+
   // runtime_isolate.hpp: finding what makes a batch fail.
   void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
   Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
@@ -274,6 +315,10 @@ class Runtime {
   std::unique_ptr<RequestLedger<P>> ledger_;
   GearMemory input_memory_;
   GearMemory rerun_memory_;  // where batches must be filled; else without blocks
+  // Where rows differ in shape; else null and empty. One staging a permit.
+  std::unique_ptr<Stager> stager_;
+  std::vector<std::unique_ptr<Staging>> stagings_;
+  std::vector<std::vector<Shape>> staged_shapes_;  // [output slot]: of the outputs of its run
   Queue queue_;
   // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
   std::vector<std::uint32_t> touched_rows_;
@@ -297,6 +342,7 @@ class Runtime {
   std::uint32_t present_workers_ = 0;  // inside work()
   std::vector<Taken> failed_;          // batches that failed on a caller, for a worker to isolate
   std::vector<std::uint32_t> free_rerun_blocks_;
+  std::vector<Staging*> free_stagings_;
   SpaceWaiter* space_first_ = nullptr;
   SpaceWaiter* space_last_ = nullptr;
   std::uint32_t claiming_ = 0;        // requests of several rows that have not claimed all of them

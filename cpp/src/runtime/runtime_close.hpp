@@ -1,4 +1,4 @@
-// Runtime, part 6 of 6: making, closing, and telling.
+// Runtime, part 7 of 7: making, closing, and telling.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Runtime, part 2 of 6: permits, the timer, and callers that wait for room.
+// Runtime, part 2 of 7: permits, the timer, and callers that wait for room.
 #pragma once
 
 #include <algorithm>
@@ -83,7 +83,8 @@ bool Runtime<P, Queue>::unsafe_take(Taken& taken, bool on_worker) noexcept {
   taken.alone = unsafe_is_alone();
   taken.shrinks = std::exchange(shrinks_next_, false);
   taken.kept_rows = lower_gear_.kept_rows();
-  touched_rows_[block] = std::max(touched_rows_[block], queue_.rows(block));
+  if constexpr (!Queue::kStages)
+    touched_rows_[block] = std::max(touched_rows_[block], queue_.rows(block));
   // relaxed: written under the lock.
   if (space_first_ == nullptr && !has_shared_ && !closing_.load(std::memory_order_relaxed)) {
     queue_.unsafe_open_next();

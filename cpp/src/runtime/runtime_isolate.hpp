@@ -1,4 +1,4 @@
-// Runtime, part 5 of 6: finding the requests that make a batch fail.
+// Runtime, part 6 of 7: finding the requests that make a batch fail.
 #pragma once
 
 #include <bit>

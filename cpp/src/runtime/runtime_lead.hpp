@@ -1,4 +1,4 @@
-// Runtime, part 4 of 6: running a batch, and ending its requests.
+// Runtime, part 4 of 7: running a batch, and ending its requests.
 #pragma once
 
 #include <algorithm>
@@ -49,6 +49,7 @@ void Runtime<P, Queue>::lead(Taken& taken, R* own) noexcept {
 
 template <class P, class Queue>
 void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) noexcept {
+  if constexpr (Queue::kStages) return run_staged_batch(taken, on_caller, record);
   const std::span<Part<P>> parts = queue_.parts(taken.block);
   if (DYNBATCH_MUTANT(recycles_early)) {
     const Lock lock(mutex_);
@@ -89,7 +90,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
                              .block = taken.block,
                              .first = first,
                              .slot = first == 0 ? taken.block : Batch::kNoSlot,
-                             .key = queue_.key(taken.block),
+                             .key = key_of_block(taken.block),
                              .parts = parts.subspan(first, end - first),
                              .alone = taken.alone,
                              .shrinks = taken.shrinks},

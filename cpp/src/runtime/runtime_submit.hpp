@@ -1,4 +1,4 @@
-// Runtime, part 1 of 6: from a caller's inputs to published rows.
+// Runtime, part 1 of 7: from a caller's inputs to published rows.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,10 @@
 #include "base/mutant.hpp"
 #include "base/pages.hpp"
 #include "batch/input_check.hpp"
+#include "batch/payload.hpp"
+#include "batch/staged_input_check.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/shape_plan.hpp"
 
 namespace dynbatch {
 
@@ -30,8 +33,8 @@ Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs, const S
     return nullptr;
   };
   if (forked()) return refuse(ErrorCode::closed, "made before a fork: load after fork");
-  const ModelSpec& spec = ledger_->spec;
-  const std::optional<std::size_t> rows = check_inputs(spec, inputs, refusal);
+  StagedKey key;
+  const std::optional<std::size_t> rows = check(inputs, key, refusal);
   if (!rows) {
     ledger_->refuse();
     return nullptr;
@@ -46,19 +49,18 @@ Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs, const S
   }
   R* const request = ledger_->acquire(static_cast<std::uint32_t>(*rows));
   if (request == nullptr) return refuse(ErrorCode::execution, "out of memory for another request");
+  if constexpr (Queue::kStages) request->staged = key;
   if (*rows == 0) {
+    if constexpr (Queue::kStages) answer_no_rows(*request);
     end_at_once(*request);
     return request;
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const std::size_t bytes = spec.inputs[i].row_bytes() * (spec.inputs[i].shared ? 1 : *rows);
-    if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
-  }
+  touch(inputs, *rows);
   auto& submitted = P::template local<std::uint32_t, Runtime>();
   if (++submitted % kSamplePeriod == 0) request->submitted_at = P::now();
 
   bool look = false;
-  const Claim claim = has_shared_ || setup_.exclusive
+  const Claim claim = Queue::kStages || has_shared_ || setup_.exclusive
                           ? Claim{}
                           : queue_.claim(static_cast<std::uint32_t>(*rows), options.hold);
   if (claim.rows > 0) {
@@ -73,6 +75,53 @@ Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs, const S
   }
   if (look) dispatch(may_lead, request);
   return request;
+}
+
+/// The rows of a request that the model takes.
+template <class P, class Queue>
+std::optional<std::size_t> Runtime<P, Queue>::check(std::span<const InputView> inputs,
+                                                    [[maybe_unused]] StagedKey& key,
+                                                    Failure& refusal) const {
+  const ModelSpec& spec = ledger_->spec;
+  if constexpr (!Queue::kStages) {
+    return check_inputs(spec, inputs, refusal);
+  } else {
+    const auto rows = check_staged_inputs(spec, stager_->plan(), inputs, key, refusal);
+    if (!rows || *rows == 0) return rows;
+    const auto invalid = [&](std::string message) {
+      refusal = {.code = ErrorCode::invalid_input, .message = std::move(message), .cause = nullptr};
+      return std::nullopt;
+    };
+    if (const auto why = refuse_sizes(stager_->plan(), spec, key.sizes)) return invalid(*why);
+    const std::size_t most = queue_.arena().largest_piece();
+    const std::size_t needed = key.payload_bytes(setup_.whole_requests ? *rows : 1);
+    if (needed > most) {
+      return invalid("expected inputs of at most " + std::to_string(most) +
+                     " bytes, all that queue_bytes holds; got " + std::to_string(needed) +
+                     "; raise queue_bytes");
+    }
+    return rows;
+  }
+}
+
+template <class P, class Queue>
+void Runtime<P, Queue>::touch(std::span<const InputView> inputs, std::size_t rows) const noexcept {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const TensorSpec& input = ledger_->spec.inputs[i];
+    const std::size_t bytes = Queue::kStages
+                                  ? elements_of(inputs[i].shape) * size_of(input.dtype)
+                                  : input.row_bytes() * (input.shared ? 1 : rows);
+    if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
+  }
+}
+
+template <class P, class Queue>
+auto Runtime<P, Queue>::key_of(const R& request) const noexcept -> typename Queue::Key {
+  if constexpr (Queue::kStages) {
+    return &request.staged;
+  } else {
+    return request.shared;
+  }
 }
 
 template <class P, class Queue>
@@ -115,6 +164,7 @@ bool Runtime<P, Queue>::claim_slowly(R& request, std::span<const InputView> inpu
                               const SubmitOptions& options, bool& look, Failure& refusal) noexcept
     try {
   if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
+  request.staged.shared = request.shared;
   // Before anything is claimed, since memory may be short; kept for the next time.
   if (request.rows > 1 && !request.own_outputs)
     request.own_outputs = std::make_unique<OwnOutputs<P>>();
@@ -122,7 +172,9 @@ bool Runtime<P, Queue>::claim_slowly(R& request, std::span<const InputView> inpu
   // Keeps its memory, so that this path allocates once a thread.
   auto& claims = P::template local<std::vector<Claim>, Runtime>();
   // No more than there are blocks, however many rows a caller says there are.
-  claims.reserve(std::min(request.rows / queue_.rows_per_block(), setup_.blocks) + 2);
+  const std::uint32_t parts =
+      Queue::kStages ? request.rows : request.rows / queue_.rows_per_block();
+  claims.reserve(std::min(parts, setup_.blocks) + 2);
   std::uint32_t done = 0;
   bool accepted = false;
   while (done < request.rows) {
@@ -176,7 +228,7 @@ bool Runtime<P, Queue>::claim_or_wait(R& request, std::uint32_t rows, bool first
     refusal = {.code = code, .message = message, .cause = nullptr};
     return false;
   };
-  const BatchKey key = request.shared;
+  const typename Queue::Key key = key_of(request);
   claims.clear();
   SpaceWaiter waiter;
   WakeList list;
@@ -220,8 +272,8 @@ bool Runtime<P, Queue>::claim_or_wait(R& request, std::uint32_t rows, bool first
 
 /// As many of the rows as there is room for now.
 template <class P, class Queue>
-void Runtime<P, Queue>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool hold,
-                                   std::vector<Claim>& claims) {
+void Runtime<P, Queue>::unsafe_claim_some(std::uint32_t rows, typename Queue::Key key, bool hold,
+                                          std::vector<Claim>& claims) {
   while (rows > 0) {
     const Claim claim = queue_.unsafe_claim(rows, key, hold);
     if (claim.rows == 0) return;
@@ -233,9 +285,18 @@ void Runtime<P, Queue>::unsafe_claim_some(std::uint32_t rows, BatchKey key, bool
 /// All of the rows, or none of them. Those who wait for room are not in the way, since whoever was
 /// told of room comes for it here.
 template <class P, class Queue>
-bool Runtime<P, Queue>::unsafe_claim_all(std::uint32_t rows, BatchKey key, bool hold,
-                                  std::vector<Claim>& claims) {
+bool Runtime<P, Queue>::unsafe_claim_all(std::uint32_t rows, typename Queue::Key key, bool hold,
+                                         std::vector<Claim>& claims) {
   if (queue_.unsafe_room(rows, key) < rows) return false;
+  if constexpr (Queue::kStages) {
+    unsafe_claim_some(rows, key, hold, claims);
+    std::uint32_t claimed = 0;
+    for (const Claim& claim : claims) claimed += claim.rows;
+    if (claimed == rows) return true;
+    for (const Claim& claim : claims) queue_.unsafe_unclaim(claim);  // the room was in pieces
+    claims.clear();
+    return false;
+  }
   // Free blocks are ours alone, but others claim from the open block without the lock: the first
   // claim gets of it what does not fit free blocks, or there is no room any more.
   const std::size_t free_rows = queue_.unsafe_free_blocks() * queue_.rows_per_block();
@@ -284,6 +345,10 @@ bool Runtime<P, Queue>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline)
 template <class P, class Queue>
 void Runtime<P, Queue>::write(const Claim& claim, std::span<const InputView> inputs,
                        std::uint32_t request_row) noexcept {
+  if constexpr (Queue::kStages) {
+    write_payload(ledger_->spec, queue_.payload(claim), inputs, request_row, claim.rows);
+    return;
+  }
   const BlockLayout& layout = input_memory_.layout();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::size_t row_bytes = layout.row_bytes[i];

@@ -1,4 +1,4 @@
-// Runtime, part 3 of 6: what a worker does: taking, polling, parking.
+// Runtime, part 3 of 7: what a worker does: taking, polling, parking.
 #pragma once
 
 #include <algorithm>
