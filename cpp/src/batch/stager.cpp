@@ -39,9 +39,10 @@ Failure failed(const TensorSpec& output, const std::string& what) {
 
 }  // namespace
 
-Staging::Staging(std::size_t inputs_count, std::size_t most_parts) {
-  inputs.resize(inputs_count);
-  shapes.resize(inputs_count);
+Staging::Staging(const ModelSpec& spec, std::size_t most_parts) {
+  inputs.resize(spec.inputs.size());
+  shapes.resize(spec.inputs.size());
+  outputs.resize(spec.outputs.size());
   parts.reserve(most_parts);
   request_shapes.reserve(most_parts);
 }
@@ -292,6 +293,27 @@ void Stager::cut(Staging& staging, std::size_t part, std::size_t output, const S
     cut_rows(target, own, from, whole, layout.batch_axis,
              staging.parts[part].first_row * layout.rows_per_row, element);
   }
+}
+
+Shape Stager::empty_shape(std::size_t output, const StagedKey::Sizes& sizes) const noexcept {
+  const TensorSpec& spec = spec_.outputs[output];
+  const OutputLayout& layout = setup_.outputs[output];
+  Shape whole;
+  const std::size_t rank = spec.row_shape.rank() + (layout.shared || spec.shared ? 0 : 1);
+  std::size_t inner = 0;
+  for (std::size_t axis = 0; axis < std::max<std::size_t>(rank, 1); ++axis) {
+    if (axis == layout.batch_axis) {
+      whole.push_back(0);
+    } else {
+      const std::int64_t dim = inner < spec.row_shape.rank() ? spec.row_shape[inner++] : 0;
+      whole.push_back(std::max<std::int64_t>(dim, 0));
+    }
+  }
+  Shape empty;
+  const Shape own = own_shape(layout, whole, 0, sizes);
+  for (std::size_t axis = 0; axis < own.rank(); ++axis)
+    empty.push_back(layout.shared && axis == 0 ? 0 : own[axis]);
+  return empty;
 }
 
 bool Stager::is_whole(const Staging& staging, std::span<const Shape> outputs) const noexcept {

@@ -40,7 +40,8 @@ struct Staging {
   StagedKey::Sizes sizes{};  // of the batch
   std::vector<const std::byte*> inputs;
   std::vector<Shape> shapes;
-  std::uint64_t elements = 0;         // of batched inputs
+  std::vector<Shape> outputs;         // whole shapes, once it has run
+  std::uint64_t elements = 0;         // of batched inputs, padding included
   std::uint64_t padded_elements = 0;  // of them, those that no request brought
 
   Pages memory;
@@ -49,7 +50,7 @@ struct Staging {
   std::vector<Shape> request_shapes;    // scratch, of one input
 
   Staging() = default;
-  Staging(std::size_t inputs_count, std::size_t most_parts);
+  Staging(const ModelSpec& spec, std::size_t most_parts);
 };
 
 struct StagerSetup {
@@ -77,6 +78,9 @@ class Stager {
            const std::byte* from, std::byte* target) const noexcept;
   /// Whether the only part's answers are the outputs as they are.
   bool is_whole(const Staging& staging, std::span<const Shape> outputs) const noexcept;
+
+  /// Of a request of no rows.
+  Shape empty_shape(std::size_t output, const StagedKey::Sizes& sizes) const noexcept;
 
   const ShapePlan& plan() const noexcept { return setup_.plan; }
   const OutputLayout& layout(std::size_t output) const noexcept { return setup_.outputs[output]; }

@@ -99,6 +99,10 @@ class StagedQueue {
     return {batches_[batch].parts.data(), batches_[batch].rows};
   }
   std::uint32_t rows(std::uint32_t batch) const noexcept { return batches_[batch].rows; }
+  /// Its shared inputs.
+  BatchKey key(std::uint32_t batch) const noexcept {
+    return entries_[batches_[batch].entries[0]].key->shared;
+  }
   /// The inputs of the part that stands at row `row` of a taken batch.
   const std::byte* payload(std::uint32_t batch, std::uint32_t row) const noexcept {
     return entries_[batches_[batch].entries[row]].payload;

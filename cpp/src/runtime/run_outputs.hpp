@@ -46,6 +46,14 @@ class CollectedOutputs final : public RunOutputs {
     }
     return {};
   }
+  /// Whether every output was handed over, of whatever shape.
+  Failure check_delivered() const {
+    for (std::size_t i = 0; i < spec_.outputs.size(); ++i) {
+      if (block_.adopted[i].release == nullptr)
+        return failure(i, "was not delivered by the executor");
+    }
+    return {};
+  }
   const std::vector<std::pair<std::size_t, Failure>>& row_failures() const noexcept {
     return row_failures_;
   }

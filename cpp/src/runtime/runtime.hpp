@@ -133,6 +133,8 @@ class Runtime {
   static constexpr std::uint32_t kNone = Queue::kNone;
   static constexpr std::size_t kSamples = 8;
   static constexpr Nanoseconds kShortestRun = 5'000;  // that a worker waits for with its permit
+  // Batches of a staged queue that failed on callers and wait for a worker; callers lead no more with them.
+  static constexpr std::uint32_t kFailedBatches = 64;
   // Batches in a row that must have met no company before one runs with all CPUs: a crowd meets by
   // chance in a single batch now and then, and another one is right behind it.
   static constexpr std::uint32_t kQuietBatches = 4;
@@ -318,7 +320,6 @@ class Runtime {
   // Where rows differ in shape; else null and empty. One staging a permit.
   std::unique_ptr<Stager> stager_;
   std::vector<std::unique_ptr<Staging>> stagings_;
-  std::vector<std::vector<Shape>> staged_shapes_;  // [output slot]: of the outputs of its run
   Queue queue_;
   // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
   std::vector<std::uint32_t> touched_rows_;
@@ -364,5 +365,6 @@ class Runtime {
 #include "runtime/runtime_dispatch.hpp"
 #include "runtime/runtime_isolate.hpp"
 #include "runtime/runtime_lead.hpp"
+#include "runtime/runtime_staged.hpp"
 #include "runtime/runtime_submit.hpp"
 #include "runtime/runtime_work.hpp"

@@ -48,6 +48,40 @@ Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup,
   if (!has_shared_) queue_.unsafe_open_next();
 }
 
+/// No output has a place: the executor brings them.
+inline std::vector<TensorSpec> brought(std::vector<TensorSpec> outputs) {
+  for (TensorSpec& output : outputs) output.row_shape = Shape{-1};
+  return outputs;
+}
+
+template <class P, class Queue>
+Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup, StagedSetup staged)
+    : executor_(executor),
+      setup_(std::move(setup)),
+      has_shared_(std::any_of(executor.spec().inputs.begin(), executor.spec().inputs.end(),
+                              [](const TensorSpec& input) { return input.shared; })),
+      callers_run_(setup_.callers_run && executor.runs_on_callers()),
+      forks_(fork_generation()),
+      ledger_(std::make_unique<RequestLedger<P>>(
+          executor.spec(), setup_.output_row_shapes,
+          BlockLayout(brought(executor.spec().outputs), setup_.block_rows), setup_.output_blocks,
+          setup_.workers)),
+      stager_(std::make_unique<Stager>(ledger_->spec, std::move(staged.stager))),
+      queue_(setup_.blocks, setup_.block_rows, setup_.exclusive, staged.arena_bytes,
+             static_cast<std::uint32_t>(setup_.workers) + kFailedBatches,
+             Former(std::move(staged.former))),
+      permits_(static_cast<std::uint32_t>(setup_.workers)),
+      delay_(setup_.max_delay) {
+  failed_.reserve(setup_.workers + kFailedBatches);
+  if (setup_.brief_at_load) statistics_.brief_runs.expect();
+  for (std::size_t i = 0; i < setup_.workers; ++i) {
+    stagings_.push_back(std::make_unique<Staging>(ledger_->spec, setup_.block_rows));
+    free_stagings_.push_back(stagings_.back().get());
+  }
+  statistics_.batches_by_size.resize(setup_.block_rows + 1);
+  executor_.prepare({});
+}
+
 template <class P, class Queue>
 Runtime<P, Queue>::~Runtime() {
   DYNBATCH_EXPENSIVE_ASSERT(unsafe_all_is_back());
@@ -214,11 +248,14 @@ void Runtime<P, Queue>::add_to(Stats& stats) const {
   stats.unread_bytes = ledger_->unread_bytes();
   stats.resident_bytes = input_memory_.resident_bytes() + rerun_memory_.resident_bytes() +
                          ledger_->output_memory.resident_bytes();
+  if constexpr (Queue::kStages) stats.resident_bytes += queue_.arena().resident_bytes();
   stats.workers = setup_.workers;
   if (forked()) return;
   const Lock lock(mutex_);
   stats.rows = statistics_.rows;
   stats.padded_rows = statistics_.padded_rows;
+  stats.elements = statistics_.elements;
+  stats.padded_elements = statistics_.padded_elements;
   stats.batches = statistics_.batches;
   stats.failed_runs = statistics_.failed_runs;
   stats.reruns = statistics_.reruns;
@@ -252,7 +289,7 @@ template <class P, class Queue>
 bool Runtime<P, Queue>::unsafe_all_is_back() const noexcept {
   return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
          runs_under_way_ == 0 && free_rerun_blocks_.size() == rerun_memory_.count() &&
-         failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+         free_stagings_.size() == stagings_.size() && failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
          // relaxed: written under the lock.
          permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }

@@ -44,7 +44,8 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
       fail(some, taken.failure);
       continue;
     }
-    const Failure failure = rerun(taken.block, first, some, outputs);
+    const Failure failure = Queue::kStages ? rerun_staged(taken, first, some, outputs)
+                                           : rerun(taken.block, first, some, outputs);
     if (!failure) {
       any_success = true;
       continue;

@@ -90,7 +90,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
                              .block = taken.block,
                              .first = first,
                              .slot = first == 0 ? taken.block : Batch::kNoSlot,
-                             .key = key_of_block(taken.block),
+                             .key = queue_.key(taken.block),
                              .parts = parts.subspan(first, end - first),
                              .alone = taken.alone,
                              .shrinks = taken.shrinks},
