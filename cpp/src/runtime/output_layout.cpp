@@ -241,7 +241,6 @@ std::optional<OutputLayout::Trim> find_trim(std::span<const SizePair> pairs) {
     if (std::ranges::find(sizes, pair.size) == sizes.end()) sizes.push_back(pair.size);
   }
   if (sizes.size() < 2) return std::nullopt;
-  std::optional<Trim> with_offset;
   for (std::int64_t sum = 2; sum <= 2 * kLargestTerm; ++sum) {
     for (std::int64_t denominator = 1; denominator < sum; ++denominator) {
       const std::int64_t numerator = sum - denominator;
@@ -256,11 +255,12 @@ std::optional<OutputLayout::Trim> find_trim(std::span<const SizePair> pairs) {
       if (least <= trim.offset && trim.offset <= most) return trim;
       trim.offset = 0;
       if (least <= 0 && 0 <= most) return trim;
-      trim.offset = least > 0 ? least : most;
-      if (!with_offset) with_offset = trim;
+      trim.offset = least;
+      if (least == most && sizes.size() >= kFewestSizes) return trim;
+      return std::nullopt;
     }
   }
-  return sizes.size() >= kFewestSizes ? with_offset : std::nullopt;
+  return std::nullopt;
 }
 
 Shape own_shape(const OutputLayout& layout, const Shape& whole, std::size_t rows,

@@ -60,9 +60,9 @@ struct SizePair {
   std::int64_t of_axis = 0;
 };
 
-/// The trim (without its dimension) that gives all pairs: the simplest ratio that rounds down or up, else the
-/// simplest with an offset; numerator and denominator up to 64. None: no trim does, or fewer than three
-/// sizes cannot tell.
+/// The trim (without its dimension) of the simplest ratio that gives all pairs, numerator and denominator up to
+/// 64: rounded up or down if that does, else with the only offset that does. None: no ratio does, or the pairs
+/// leave several offsets (with fewer than three sizes, any).
 std::optional<OutputLayout::Trim> find_trim(std::span<const SizePair> pairs);
 
 }  // namespace dynbatch
