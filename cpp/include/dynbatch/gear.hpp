@@ -20,7 +20,7 @@ enum class GearKind : std::uint8_t { batch, image_size, dims, lengths };
 struct Gear {
   std::size_t batch_size = 0;
   std::vector<std::int64_t> sizes;  // in the order of ModelSpec::dimensions; empty: batch alone
-  double seconds = 0.0;  // median time of one run, without company
+  double seconds = 0.0;  // median time of one run, without company; 0: not measured
   // The same with all CPUs for the run; only if that is on offer, for gears up to the cap.
   std::optional<double> seconds_alone;
   std::size_t input_bytes = 0;   // of all batched inputs at this size

@@ -118,6 +118,8 @@ struct TensorSpec {
   std::size_t source = 0;  // the input that it is made of
 
   // Of outputs.
+  /// Where the batch is (shared, batch_axis) was said by the user: dry runs check it, and look no further.
+  bool declared = false;
   std::size_t rows_per_row = 1;             // k: batch * k rows, of which each row has k consecutive ones
   std::optional<std::size_t> scattered_as;  // flat; each request's part has the shape of this input
 

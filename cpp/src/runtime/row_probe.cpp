@@ -58,12 +58,6 @@ double number_at(const std::byte* from, DataType dtype) noexcept {
   return 0.0;
 }
 
-/// One row of every output, kept.
-struct RowOutputs {
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<Shape> shapes;
-};
-
 RowOutputs row_of(const TrialRun& trial, const ModelSpec& spec, std::size_t row, std::size_t rows) {
   RowOutputs outputs;
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
@@ -75,6 +69,8 @@ RowOutputs row_of(const TrialRun& trial, const ModelSpec& spec, std::size_t row,
   }
   return outputs;
 }
+
+}  // namespace
 
 void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpec& spec,
              ProbeResult& result) {
@@ -91,8 +87,6 @@ void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpe
                                                     alone.bytes[i].size(), spec.outputs[i].dtype));
   }
 }
-
-}  // namespace
 
 double largest_difference(const std::byte* a, const std::byte* b, std::size_t bytes,
                           DataType dtype) noexcept {

@@ -19,6 +19,16 @@ struct ProbeResult {
   std::string obstacle;     // why it did not run to its end
 };
 
+/// One row of every output, kept.
+struct RowOutputs {
+  std::vector<std::vector<std::byte>> bytes;
+  std::vector<Shape> shapes;
+};
+
+/// Notes in `result` how far the answers for one row are apart.
+void compare(const RowOutputs& alone, const RowOutputs& together, const ModelSpec& spec,
+             ProbeResult& result);
+
 /// At most 5 runs of at most 3 rows; stops after 2 s. `fixed` above 0: all runs have that many rows. Throws
 /// Error(model) if an output does not have one row for each of the batch.
 ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSpec& spec,

@@ -35,7 +35,8 @@ void put(std::byte* to, T value) noexcept {
   std::memcpy(to, &value, sizeof value);
 }
 
-// Normal floats; integers and booleans from {0, 1}, which are valid ids and masks in most models.
+}  // namespace
+
 void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random) {
   std::normal_distribution<float> normal;
   std::bernoulli_distribution coin;
@@ -54,8 +55,6 @@ void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random
   }
 }
 
-}  // namespace
-
 SampleRows::SampleRows(const ModelSpec& spec, const std::vector<InputView>& examples)
     : spec_(spec), made_up_(examples.empty()) {
   std::size_t count = kSamples;
@@ -67,8 +66,7 @@ SampleRows::SampleRows(const ModelSpec& spec, const std::vector<InputView>& exam
       throw Error(ErrorCode::invalid_argument, "examples: expected at least 1 row, got 0");
     count = std::min(*rows, kSamples);
   }
-  std::mt19937 random(
-      20250101);  // the same values in every process, so that a warning can be repeated
+  std::mt19937 random(kSampleSeed);
   for (std::size_t sample = 0; sample < count; ++sample) {
     auto& row = rows_.emplace_back(spec.inputs.size());
     for (std::size_t i = 0; i < spec.inputs.size(); ++i) {

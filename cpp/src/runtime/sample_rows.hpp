@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <random>
 #include <vector>
 
 #include <dynbatch/tensor.hpp>
@@ -9,6 +10,12 @@
 #include "runtime/trial_run.hpp"
 
 namespace dynbatch {
+
+/// The same values in every process, so that a warning can be repeated.
+inline constexpr std::mt19937::result_type kSampleSeed = 20250101;
+
+/// Normal floats; integers and booleans from {0, 1}, which are valid ids and masks in most models.
+void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random);
 
 class SampleRows {
  public:

@@ -1,12 +1,11 @@
 #include "runtime/warm_up.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <string>
 
 #include <dynbatch/error.hpp>
 
+#include "runtime/probe_report.hpp"
 #include "runtime/row_probe.hpp"
 #include "runtime/sample_rows.hpp"
 
@@ -14,15 +13,6 @@ namespace dynbatch {
 namespace {
 
 constexpr std::size_t kTimedRuns = 3;
-constexpr double kDefaultTolerance = 1e-3;
-
-std::string in_words(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2g", value);
-  return text;
-}
-
-const char* kWhatToDo = "Requests are not merged. If that is acceptable, say batching=\"off\"; ";
 
 // Where batches must have the size of a gear: the smallest that gives a row company enough.
 std::size_t gear_for_probe(const BatchingPlan& plan) noexcept {
@@ -31,39 +21,6 @@ std::size_t gear_for_probe(const BatchingPlan& plan) noexcept {
     if (gear >= SampleRows::kSamples) best = std::min(best, gear);
   }
   return best;
-}
-
-// Sets report.merges and report.warning from what the probe found.
-void conclude(LoadReport& report, const ProbeResult& probe, const BatchingOptions& options,
-              bool made_up) {
-  const double tolerance = options.row_tolerance.value_or(kDefaultTolerance);
-  report.probed = probe.ran;
-  report.bit_equal = probe.ran && probe.bit_equal;
-  report.difference = probe.difference;
-  report.rows_independent = probe.ran && probe.difference <= tolerance;
-  report.merges = report.rows_independent;
-  if (report.merges) return;
-  if (!probe.ran) {
-    report.warning =
-        "Whether rows are independent could not be checked: " + probe.obstacle + ". " + kWhatToDo +
-        (made_up ? "to check with real values, pass example feeds (verify=feeds); " : "") +
-        "if rows are known to be independent, verify=False skips the check.";
-  } else if (!std::isfinite(probe.difference)) {
-    report.warning =
-        std::string(
-            "The answer for a row depends on its neighbours: its shape changes in company, ") +
-        "or it is zero or not a number only alone. " + kWhatToDo +
-        "only row_tolerance=inf merges them.";
-  } else {
-    report.warning =
-        "The answer for a row depends on its neighbours: by " + in_words(probe.difference) +
-        " of max|y|, above the tolerance of " + in_words(tolerance) + ". " + kWhatToDo +
-        "if the difference is acceptable, row_tolerance=" + in_words(probe.difference * 2) +
-        " merges them.";
-  }
-  if (options.batching == Batching::always) {
-    throw Error(ErrorCode::model, "batching=\"always\": " + report.warning);
-  }
 }
 
 }  // namespace

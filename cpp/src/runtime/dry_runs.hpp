@@ -1,0 +1,56 @@
+// Dry runs at load: finds sizes that the model accepts, and runs it with several batches and sizes, from which
+// the layout of its outputs follows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/batching_plan.hpp"
+#include "runtime/output_layout.hpp"
+#include "runtime/shape_plan.hpp"
+#include "runtime/shape_samples.hpp"
+#include "runtime/shaped_trial.hpp"
+
+namespace dynbatch {
+
+/// What the runs at load share.
+struct ShapedModel {
+  const ModelSpec& spec;
+  const BatchingPlan& plan;
+  const ShapeSamples& samples;
+  ShapedTrial& trial;
+  std::vector<std::int64_t> sizes;  // which the model accepts; of the middle gear, if there are any
+  std::int64_t ragged_length = 1;
+
+  /// The rows that a batch of at least `rows` has: more where it must have the size of a gear.
+  std::size_t filled_to(std::size_t rows) const noexcept;
+  SampleRow sample(std::size_t index, std::span<const std::int64_t> of_sizes) const {
+    return samples.at(index, of_sizes, ragged_length);
+  }
+  /// Gathers `rows` (completed with the first) at `at_sizes`, and runs them. Throws Error(model) if the
+  /// executor breaks its contract.
+  Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
+};
+
+/// Sets `sizes` and `ragged_length`: those of the examples, else of a gear from the middle one on, else for
+/// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 with which one row runs. A failure: none
+/// does; it is the first one seen.
+Failure find_sizes(ShapedModel& model, const ShapePlan& shapes);
+
+/// What was run, the first with the fewest rows at model.sizes. `obstacle` if a run with more rows failed.
+struct DryRuns {
+  std::vector<DryRun> runs;
+  std::string obstacle;
+  /// Per dimension: the sizes that ran while the others had model.sizes, rising.
+  std::vector<std::vector<std::int64_t>> accepted;
+};
+DryRuns run_dry(ShapedModel& model, const ShapePlan& shapes);
+
+/// Size gears, with model.sizes in dimensions without one, from the fewest elements to the most.
+std::vector<std::vector<std::int64_t>> resolved_gears(const ShapedModel& model,
+                                                      const ShapePlan& shapes);
+
+}  // namespace dynbatch

@@ -1,0 +1,268 @@
+#include "runtime/shape_times.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/platform.hpp"
+#include "kernels/batch_inputs.hpp"
+
+namespace dynbatch {
+namespace {
+
+using Sizes = std::vector<std::int64_t>;
+
+constexpr std::size_t kTimedRuns = 3;
+constexpr std::size_t kMostSizes = 8;
+constexpr Nanoseconds kBudget = 5'000'000'000;
+// How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
+constexpr std::int64_t kUsualLength = 128;
+
+/// Batches at the same sizes.
+struct Column {
+  Sizes sizes;
+  double elements = 1.0;                  // of padded dimensions
+  std::vector<std::size_t> batches;       // as in the table
+  std::map<std::size_t, double> seconds;  // by batch size; of those that were measured
+};
+
+double padded_elements(const ShapePlan& shapes, const Sizes& sizes) noexcept {
+  double elements = 1.0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (shapes.padded[i]) elements *= static_cast<double>(sizes[i]);
+  }
+  return elements;
+}
+
+// The limit and the powers of two below it, of all padded dimensions at once, rising.
+std::vector<Sizes> powers_of_two(const ShapedModel& model, const ShapePlan& shapes) {
+  std::vector<Sizes> steps;
+  for (std::size_t step = 0; step < kMostSizes; ++step) {
+    Sizes sizes = model.sizes;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      if (!shapes.padded[i]) continue;
+      const std::int64_t limit = shapes.largest[i] != 0    ? shapes.largest[i]
+                                 : model.samples.made_up() ? std::max(sizes[i], kUsualLength)
+                                                           : sizes[i];
+      sizes[i] = limit;
+      if (step == 0) continue;
+      const auto below =
+          std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
+      sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (step - 1)));
+    }
+    if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
+  }
+  std::ranges::reverse(steps);
+  return steps;
+}
+
+std::vector<Column> columns_of(const ShapedModel& model, const ShapePlan& shapes) {
+  std::vector<Column> columns;
+  const auto add = [&](Sizes sizes, std::size_t own_batch) {
+    Column& column = columns.emplace_back();
+    column.elements = padded_elements(shapes, sizes);
+    column.sizes = std::move(sizes);
+    column.batches = own_batch != 0 ? std::vector{own_batch} : model.plan.gears;
+  };
+  if (shapes.size_gears.empty()) {
+    for (Sizes& sizes : powers_of_two(model, shapes)) add(std::move(sizes), 0);
+  }
+  for (std::size_t i = 0; i < shapes.size_gears.size(); ++i) {
+    Sizes sizes = shapes.size_gears[i];
+    for (std::size_t d = 0; d < sizes.size(); ++d) {
+      if (sizes[d] == 0) sizes[d] = model.sizes[d];
+    }
+    add(std::move(sizes), shapes.gear_batches[i]);
+  }
+  return columns;
+}
+
+// The columns to time, by index: the middle one first, then the ends, then those between.
+std::vector<std::size_t> order_of(const std::vector<Column>& columns) {
+  std::vector<std::size_t> by_elements(columns.size());
+  for (std::size_t i = 0; i < columns.size(); ++i) by_elements[i] = i;
+  const auto size = [&](std::size_t i) {
+    double elements = 1.0;
+    for (const std::int64_t of : columns[i].sizes) elements *= static_cast<double>(of);
+    return elements;
+  };
+  std::ranges::stable_sort(by_elements, {}, size);
+  std::vector<std::size_t> order{by_elements[columns.size() / 2]};
+  const std::size_t count = std::min(kMostSizes, columns.size());
+  const auto add = [&](std::size_t step) {
+    const std::size_t at = count == 1 ? 0 : step * (columns.size() - 1) / (count - 1);
+    if (order.size() < kMostSizes && std::ranges::find(order, by_elements[at]) == order.end())
+      order.push_back(by_elements[at]);
+  };
+  add(0);
+  add(count - 1);
+  for (std::size_t step = 1; step + 1 < count; ++step) add(step);
+  return order;
+}
+
+// Runs batches of one column, gathered anew for each.
+class ColumnTimer {
+ public:
+  ColumnTimer(ShapedModel& model, Column& column) : model_(model), column_(column) {
+    for (std::size_t i = 0; i < ShapeSamples::kSamples; ++i)
+      samples_.push_back(model.sample(i, column.sizes));
+  }
+
+  /// Each batch once, rising while all its runs fit into `budget` (the first in any case), then three times
+  /// in rounds.
+  Failure time(Nanoseconds budget) {
+    std::vector<std::size_t> batches = column_.batches;
+    std::ranges::sort(batches);
+    std::map<std::size_t, std::vector<Nanoseconds>> times;
+    double left = static_cast<double>(budget);
+    double per_row = 0.0;
+    Failure failure;
+    for (const std::size_t batch : batches) {
+      const double foreseen = per_row * static_cast<double>(batch * (1 + kTimedRuns));
+      if (!times.empty() && foreseen > left) break;
+      Nanoseconds first = 0;  // also sets memory up
+      failure = run(batch, first);
+      if (failure) break;
+      times[batch] = {};
+      per_row = static_cast<double>(first) / static_cast<double>(batch);
+      left -= static_cast<double>(first) * (1 + kTimedRuns);
+    }
+    for (std::size_t round = 0; round < kTimedRuns; ++round) {
+      for (auto& [batch, of_batch] : times) {
+        if (Failure later = run(batch, of_batch.emplace_back())) return later;
+      }
+    }
+    for (auto& [batch, of_batch] : times) {
+      std::ranges::sort(of_batch);
+      // 0 says that nothing was measured, so a run below the clock's step is one step long.
+      const Nanoseconds median = std::max<Nanoseconds>(1, of_batch[kTimedRuns / 2]);
+      column_.seconds[batch] = static_cast<double>(median) * 1e-9;
+    }
+    return failure;
+  }
+
+ private:
+  Failure run(std::size_t batch, Nanoseconds& elapsed) {
+    std::vector<const SampleRow*> rows;
+    for (std::size_t row = 0; row < batch; ++row) rows.push_back(&samples_[row % samples_.size()]);
+    model_.trial.gather(rows, column_.sizes);
+    return model_.trial.run(&elapsed);
+  }
+
+  ShapedModel& model_;
+  Column& column_;
+  std::vector<SampleRow> samples_;
+};
+
+// Of all batched inputs; `row` are the shapes for one row.
+std::size_t input_bytes(const ModelSpec& spec, std::size_t batch, const std::vector<Shape>& row) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    const TensorSpec& input = spec.inputs[i];
+    if (input.shared) continue;
+    const std::size_t element_bytes = size_of(input.dtype);
+    if (is_counted(input.made)) {
+      const std::vector<Shape> requests(batch, row[input.source]);
+      bytes += elements_of(batch_input_shape(input.made, requests)) * element_bytes;
+    } else {
+      bytes += elements_of(row[i]) * batch * element_bytes;
+    }
+  }
+  return bytes;
+}
+
+// The measured time of the batch nearest to `rows`, scaled to it.
+double scaled(const std::map<std::size_t, double>& seconds, std::size_t rows) {
+  auto nearest = seconds.lower_bound(rows);
+  if (nearest == seconds.end()) --nearest;
+  return nearest->second * static_cast<double>(rows) / static_cast<double>(nearest->first);
+}
+
+CostTable cost_of(const std::vector<Column>& columns) {
+  std::vector<std::size_t> rows;
+  std::map<double, std::vector<const Column*>> by_elements;
+  for (const Column& column : columns) {
+    if (column.seconds.empty()) continue;
+    rows.insert(rows.end(), column.batches.begin(), column.batches.end());
+    by_elements[column.elements].push_back(&column);
+  }
+  std::ranges::sort(rows);
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  if (rows.empty()) return {};
+  std::vector<double> elements;
+  for (const auto& entry : by_elements) elements.push_back(entry.first);
+  std::vector<double> seconds;
+  for (const std::size_t batch : rows) {
+    for (const auto& [of, alike] : by_elements) {
+      double most = 0.0;
+      for (const Column* const column : alike)
+        most = std::max(most, scaled(column->seconds, batch));
+      seconds.push_back(most);
+    }
+  }
+  return {std::move(rows), std::move(elements), std::move(seconds)};
+}
+
+std::size_t cap_of(const Column& column) {
+  GearTable table;
+  for (const auto& [batch, seconds] : column.seconds)
+    table.gears.push_back({.batch_size = batch, .seconds = seconds});
+  return measured_cap(table);
+}
+
+// Times columns in their order of importance. The first failure that is more than a size of our own choice
+// which the model refuses.
+Failure time_columns(ShapedModel& model, const ShapePlan& shapes, std::vector<Column>& columns,
+                     const std::vector<std::size_t>& order) {
+  Failure first;
+  bool any = false;
+  const Nanoseconds end = StdPlatform::now() + kBudget;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    Column& column = columns[order[i]];
+    const Nanoseconds left = end - StdPlatform::now();
+    if (any && left <= 0) break;
+    // Half of it for the sizes that decide the cap; the others share the rest.
+    const auto shares = static_cast<Nanoseconds>(any ? order.size() - i : 2);
+    Failure failure = ColumnTimer(model, column).time(left / shares);
+    const bool refused_size = column.seconds.empty() && shapes.size_gears.empty();
+    if (failure && !first && !refused_size) first = std::move(failure);
+    any = any || !column.seconds.empty();
+  }
+  return first;
+}
+
+}  // namespace
+
+ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
+  ShapeTimes times;
+  std::vector<Column> columns = columns_of(model, shapes);
+  const std::vector<std::size_t> order = order_of(columns);
+  times.failure = time_columns(model, shapes, columns, order);
+  const auto typical =
+      std::ranges::find_if(order, [&](std::size_t i) { return !columns[i].seconds.empty(); });
+  if (typical != order.end()) times.measured_cap = cap_of(columns[*typical]);
+  for (const Column& column : columns) {
+    // Gears are the user's; other sizes are kept if they tell something.
+    if (shapes.size_gears.empty() && column.seconds.empty() && columns.size() > 1) continue;
+    const std::vector<Shape> row = model.samples.shapes_at(0, column.sizes, model.ragged_length);
+    for (const std::size_t batch : column.batches) {
+      const auto measured = column.seconds.find(batch);
+      times.table.gears.push_back(
+          {.batch_size = batch,
+           .sizes = column.sizes,
+           .seconds = measured == column.seconds.end() ? 0.0 : measured->second,
+           .input_bytes = input_bytes(model.spec, batch, row),
+           .output_bytes = bytes_of(model.spec.outputs, batch)});
+    }
+  }
+  times.table.kind = shapes.kind;
+  times.table.filled = model.plan.filled;
+  times.cost = cost_of(columns);
+  return times;
+}
+
+}  // namespace dynbatch
