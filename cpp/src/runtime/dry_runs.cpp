@@ -80,7 +80,7 @@ class DryRunner {
     run.rows = model_.trial.rows();
     run.sizes = sizes;
     for (std::size_t i = 0; i < model_.spec.inputs.size(); ++i)
-      run.elements.push_back(elements_of(model_.trial.input_shape(i)));
+      run.elements.push_back(count_elements(model_.trial.input_shape(i)));
     for (std::size_t i = 0; i < model_.spec.outputs.size(); ++i)
       run.outputs.push_back(model_.trial.output_shape(i));
     return {};

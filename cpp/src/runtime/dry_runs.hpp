@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "runtime/batching_plan.hpp"
-#include "runtime/output_layout.hpp"
+#include "runtime/find_layouts.hpp"
 #include "runtime/shape_plan.hpp"
 #include "runtime/shape_samples.hpp"
 #include "runtime/shaped_trial.hpp"

@@ -134,16 +134,22 @@ std::vector<Sizes> product_of(const std::vector<Sizes>& gears_by_dimension) {
 void plan_lengths(const ModelSpec& spec, const BatchingOptions& options, ShapePlan& plan) {
   plan.kind = GearKind::lengths;
   std::vector<Sizes> gears(spec.dimensions.size(), Sizes{0});
-  bool any_gears = false;
+  std::size_t with_gears = 0;
   for (const auto& [name, lengths] : options.lengths) {
     const std::size_t dimension = dimension_named(spec, name);
     plan.largest[dimension] = check_lengths(name, lengths);
     plan.padded[dimension] = true;
     if (lengths.gears.empty()) continue;
     gears[dimension] = lengths.gears;
-    any_gears = true;
+    ++with_gears;
   }
-  if (!any_gears) return;
+  if (with_gears == 0) return;
+  if (with_gears < options.lengths.size()) {
+    refuse(
+        "lengths: expected gears for each of the dimensions that are named, or for none; got them "
+        "for " +
+        std::to_string(with_gears) + " of " + std::to_string(options.lengths.size()));
+  }
   const std::size_t batches = plan_batching(spec, options).gears.size();
   std::size_t total = batches;
   std::string factors;
@@ -254,22 +260,6 @@ void check_shared(const ModelSpec& spec, const ShapePlan& plan) {
   }
 }
 
-// Whether the gear holds rows of these sizes, which then run at `at(dimension)` elements.
-bool holds(const ShapePlan& plan, const Sizes& gear, std::span<const std::int64_t> sizes) noexcept {
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (gear[i] == 0) continue;
-    if (plan.padded[i] ? gear[i] < sizes[i] : gear[i] != sizes[i]) return false;
-  }
-  return true;
-}
-
-double elements_of(const Sizes& gear, std::span<const std::int64_t> sizes) noexcept {
-  double elements = 1.0;
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    elements *= static_cast<double>(gear[i] == 0 ? sizes[i] : gear[i]);
-  return elements;
-}
-
 }  // namespace
 
 ShapePlan plan_shapes(const ModelSpec& spec, const BatchingOptions& options) {
@@ -293,22 +283,6 @@ ShapePlan plan_shapes(const ModelSpec& spec, const BatchingOptions& options) {
   }
   check_shared(spec, plan);
   return plan;
-}
-
-bool fit_sizes(const ShapePlan& plan, std::span<const std::int64_t> sizes,
-               std::span<std::int64_t> fitted) noexcept {
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (plan.largest[i] != 0 && sizes[i] > plan.largest[i]) return false;
-  }
-  const Sizes* best = nullptr;
-  for (const Sizes& gear : plan.size_gears) {
-    if (!holds(plan, gear, sizes)) continue;
-    if (best == nullptr || elements_of(gear, sizes) < elements_of(*best, sizes)) best = &gear;
-  }
-  if (best == nullptr && !plan.size_gears.empty()) return false;
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    fitted[i] = best == nullptr || (*best)[i] == 0 ? sizes[i] : (*best)[i];
-  return true;
 }
 
 std::optional<std::string> refuse_sizes(const ShapePlan& plan, const ModelSpec& spec,

@@ -24,17 +24,23 @@ void add_part(const ShapedModel& model, const OutputLayout& layout, std::size_t 
   if (layout.scattered_as) {
     std::size_t first = 0;
     for (std::size_t i = 0; i < position; ++i)
-      first += elements_of(batch[i]->shapes[*layout.scattered_as]);
+      first += count_elements(batch[i]->shapes[*layout.scattered_as]);
     const Shape& shape = batch[position]->shapes[*layout.scattered_as];
-    const std::size_t count =
-        std::min(elements_of(shape), elements_of(whole) - std::min(first, elements_of(whole)));
+    const std::size_t count = std::min(
+        count_elements(shape), count_elements(whole) - std::min(first, count_elements(whole)));
     const std::byte* const from = model.trial.output(output) + first * element_bytes;
     parts.bytes.emplace_back(from, from + count * element_bytes);
     parts.shapes.push_back(shape);
     return;
   }
   const Shape shape = own_shape(layout, whole, 1, batch[position]->sizes);
-  std::vector<std::byte> bytes(elements_of(shape) * element_bytes);
+  for (std::size_t axis = 0; axis < whole.rank(); ++axis) {
+    if (shape[axis] <= whole[axis]) continue;
+    parts.bytes.emplace_back();  // the batch holds less than the row has alone
+    parts.shapes.emplace_back();
+    return;
+  }
+  std::vector<std::byte> bytes(count_elements(shape) * element_bytes);
   if (!bytes.empty()) {
     cut_rows(bytes.data(), shape, model.trial.output(output), whole,
              layout.shared ? 0 : layout.batch_axis,

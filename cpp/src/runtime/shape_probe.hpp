@@ -5,7 +5,7 @@
 #include <span>
 
 #include "runtime/dry_runs.hpp"
-#include "runtime/output_layout.hpp"
+#include "runtime/find_layouts.hpp"
 #include "runtime/row_probe.hpp"
 #include "runtime/shape_plan.hpp"
 

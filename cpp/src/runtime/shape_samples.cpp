@@ -76,7 +76,7 @@ void check_example(const TensorSpec& input, const InputView& view,
 void copy_repeated(std::byte* to, const Shape& target, const std::byte* from, const Shape& source,
                    std::size_t batch_axis, std::size_t row, std::size_t element_bytes) {
   std::array<std::int64_t, Shape::kMaxRank> index{};
-  const std::size_t count = elements_of(target);
+  const std::size_t count = count_elements(target);
   for (std::size_t element = 0; element < count; ++element) {
     std::size_t at = 0;
     for (std::size_t axis = 0; axis < target.rank(); ++axis) {
@@ -96,7 +96,7 @@ void copy_repeated(std::byte* to, const Shape& target, const std::byte* from, co
 std::vector<std::byte> repeated(const TensorSpec& input, const Shape& target, const std::byte* from,
                                 const Shape& source, std::size_t row) {
   const std::size_t element_bytes = size_of(input.dtype);
-  std::vector<std::byte> bytes(elements_of(target) * element_bytes);
+  std::vector<std::byte> bytes(count_elements(target) * element_bytes);
   copy_repeated(bytes.data(), target, from, source,
                 input.shared ? Shape::kMaxRank : input.batch_axis, row, element_bytes);
   return bytes;
@@ -121,7 +121,7 @@ bool is_counted(Made made) noexcept {
   return made != Made::no && made != Made::mask && made != Made::length;
 }
 
-std::size_t elements_of(const Shape& shape) noexcept {
+std::size_t count_elements(const Shape& shape) noexcept {
   std::size_t elements = 1;
   for (const std::int64_t dim : shape.dims()) elements *= static_cast<std::size_t>(dim);
   return elements;
@@ -228,7 +228,7 @@ SampleRow ShapeSamples::at(std::size_t index, std::span<const std::int64_t> size
       if (!example.inputs[i].empty())
         bytes = repeated(input, sample.shapes[i], example.inputs[i].data(), example.shapes[i], 0);
     } else if (input.made == Made::no) {
-      bytes.resize(elements_of(sample.shapes[i]) * size_of(input.dtype));
+      bytes.resize(count_elements(sample.shapes[i]) * size_of(input.dtype));
       std::mt19937 shared(kSampleSeed);  // the same for all samples
       make_up(bytes, input.dtype, input.shared ? shared : random);
     }

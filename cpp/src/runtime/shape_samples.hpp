@@ -53,6 +53,6 @@ Shape shape_at(const TensorSpec& input, std::size_t rows,
 bool is_counted(Made made) noexcept;
 
 /// The elements of a tensor.
-std::size_t elements_of(const Shape& shape) noexcept;
+std::size_t count_elements(const Shape& shape) noexcept;
 
 }  // namespace dynbatch

@@ -167,9 +167,9 @@ std::size_t input_bytes(const ModelSpec& spec, std::size_t batch, const std::vec
     const std::size_t element_bytes = size_of(input.dtype);
     if (is_counted(input.made)) {
       const std::vector<Shape> requests(batch, row[input.source]);
-      bytes += elements_of(batch_input_shape(input.made, requests)) * element_bytes;
+      bytes += count_elements(batch_input_shape(input.made, requests)) * element_bytes;
     } else {
-      bytes += elements_of(row[i]) * batch * element_bytes;
+      bytes += count_elements(row[i]) * batch * element_bytes;
     }
   }
   return bytes;

@@ -102,7 +102,7 @@ class ShapeWarmUpRun {
     table().kind = shapes_.kind;
     table().cap = 1;
     result_.common.fill_row.resize(spec_.inputs.size());
-    result_.fill_shapes.resize(spec_.inputs.size());
+    result_.fill_sizes.assign(spec_.dimensions.size(), 0);
   }
 
   void find_outputs() {
@@ -193,12 +193,18 @@ class ShapeWarmUpRun {
       if (shapes_.padded[d]) sizes[d] = dry_.accepted[d].front();
     }
     SampleRow row = model_.sample(0, sizes);
-    if (sizes != model_.sizes && model_.run({&row}, sizes)) row = model_.sample(0, model_.sizes);
-    for (std::size_t i = 0; i < row.inputs.size(); ++i) {
-      if (spec_.inputs[i].shared) row.inputs[i].clear();
+    if (sizes != model_.sizes && model_.run({&row}, sizes)) {
+      sizes = model_.sizes;
+      row = model_.sample(0, sizes);
     }
-    result_.common.fill_row = std::move(row.inputs);
-    result_.fill_shapes = std::move(row.shapes);
+    const SampleRow* const only = &row;
+    trial_.gather({&only, 1}, sizes);
+    for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
+      const TensorSpec& input = spec_.inputs[i];
+      const bool by_row = !input.shared && !input.ragged && !is_counted(input.made);
+      result_.common.fill_row.push_back(by_row ? trial_.input(i) : std::vector<std::byte>{});
+    }
+    result_.fill_sizes = std::move(sizes);
   }
 
   const ModelSpec& spec_;

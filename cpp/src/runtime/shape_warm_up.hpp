@@ -3,25 +3,27 @@
 // batches by sizes, and concludes whether and how far requests are merged.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <dynbatch/executor.hpp>
 #include <dynbatch/options.hpp>
 
 #include "batch/cost_table.hpp"
+#include "batch/output_layout.hpp"
 #include "runtime/batching_plan.hpp"
-#include "runtime/output_layout.hpp"
 #include "runtime/shape_plan.hpp"
 #include "runtime/warm_up.hpp"
 
 namespace dynbatch {
 
 struct ShapeWarmUp {
-  /// common.fill_row: the smallest row that ran, per input; empty for shared and made ones.
-  /// common.output_row_shapes: at the sizes that the dry runs started from.
+  /// common.fill_row: the smallest row that ran, per input, made masks and lengths included; empty for shared
+  /// and ragged inputs, and those counted from requests. common.output_row_shapes: at the sizes from which
+  /// the dry runs started.
   WarmUp common;
-  ShapePlan plan;                  // as the probes left it
-  std::vector<Shape> fill_shapes;  // parallel to common.fill_row: whole, of one row
+  ShapePlan plan;                        // as the probes left it
+  std::vector<std::int64_t> fill_sizes;  // of common.fill_row, per dimension
   /// Where the model could not be run at load, all of each output is one request's: it is then not merged,
   /// nor cut.
   std::vector<OutputLayout> outputs;

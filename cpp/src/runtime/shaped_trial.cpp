@@ -40,7 +40,7 @@ std::int64_t length_of(const ModelSpec& spec, const TensorSpec& made, const Samp
   for (const int dimension : source.dimensions) {
     if (dimension != TensorSpec::kStatic) return row.sizes[static_cast<std::size_t>(dimension)];
   }
-  return static_cast<std::int64_t>(elements_of(row.shapes[made.source]));
+  return static_cast<std::int64_t>(count_elements(row.shapes[made.source]));
 }
 
 std::vector<std::byte> concatenated(std::span<const SampleRow* const> rows, std::size_t input) {
@@ -91,12 +91,12 @@ void ShapedTrial::gather_input(std::size_t index, std::span<const SampleRow* con
     std::vector<Shape> requests;
     for (const SampleRow* const row : rows) requests.push_back(row->shapes[input.source]);
     shape = batch_input_shape(input.made, requests);
-    bytes.assign(elements_of(shape) * element_bytes, std::byte{0});
+    bytes.assign(count_elements(shape) * element_bytes, std::byte{0});
     write_batch_input(input.made, input.dtype, requests, bytes.data());
     return;
   }
   shape = shape_at(input, rows.size(), sizes);
-  bytes.assign(elements_of(shape) * element_bytes, std::byte{0});
+  bytes.assign(count_elements(shape) * element_bytes, std::byte{0});
   const std::size_t row_bytes = bytes.size() / rows.size();
   const PadValue pad = pad_value(input.pad, input.dtype, input.pad_mode);
   for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -136,14 +136,6 @@ Failure ShapedTrial::run(Nanoseconds* elapsed) noexcept {
             .cause = nullptr};
   }
   return {};
-}
-
-std::size_t ShapedTrial::input_bytes() const noexcept {
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < bytes_.size(); ++i) {
-    if (!executor_.spec().inputs[i].shared) bytes += bytes_[i].size();
-  }
-  return bytes;
 }
 
 }  // namespace dynbatch

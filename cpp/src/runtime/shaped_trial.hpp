@@ -31,9 +31,9 @@ class ShapedTrial {
   Failure run(Nanoseconds* elapsed = nullptr) noexcept;
 
   std::size_t rows() const noexcept { return rows_; }
-  std::size_t input_bytes() const noexcept;  // of batched inputs, as gathered
-  /// The whole shape of a gathered input.
+  /// A gathered input: its whole shape, and its bytes.
   const Shape& input_shape(std::size_t index) const noexcept { return shapes_[index]; }
+  const std::vector<std::byte>& input(std::size_t index) const noexcept { return bytes_[index]; }
   /// After a run that succeeded, until the next one: the whole of output `index`.
   const Shape& output_shape(std::size_t index) const noexcept { return outputs_[index].shape; }
   const std::byte* output(std::size_t index) const noexcept { return outputs_[index].data; }

@@ -165,6 +165,13 @@ TEST(ShapePlan, MoreThanOneKindIsRefused) {
               AllOf(HasSubstr("at most one"), HasSubstr("lengths and dims")));
 }
 
+TEST(ShapePlan, GearsForSomeOfTheNamedDimensionsAreRefused) {
+  BatchingOptions options;
+  options.lengths["width"].gears = {10, 20};
+  options.lengths["height"].largest = 64;
+  EXPECT_THAT(refusal_of(images(), options), AllOf(HasSubstr("or for none"), HasSubstr("1 of 2")));
+}
+
 TEST(ShapePlan, PadsAloneIsRefused) {
   EXPECT_THAT(refusal_of(images(), {.pads = true}),
               AllOf(HasSubstr("pads"), HasSubstr("image_sizes or dims"), HasSubstr("neither")));

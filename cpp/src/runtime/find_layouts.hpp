@@ -1,4 +1,4 @@
-// Where each request finds its part of an output, as dry runs with several batches and sizes show it.
+// Concludes where each request finds its part of an output from dry runs with several batches and sizes.
 #pragma once
 
 #include <cstddef>
@@ -10,30 +10,9 @@
 
 #include <dynbatch/tensor.hpp>
 
+#include "batch/output_layout.hpp"
+
 namespace dynbatch {
-
-struct OutputLayout {
-  bool shared = false;           // no batch axis: each request gets all of it
-  std::size_t batch_axis = 0;    // of the whole output
-  std::size_t rows_per_row = 1;  // k: of each row of the batch it has k consecutive ones
-  /// Flat; the parts of the requests follow each other, each as large as this input of the request.
-  std::optional<std::size_t> scattered_as;
-
-  /// An axis has floor((size of the dimension * numerator + offset) / denominator) elements: offset 0 rounds
-  /// down, denominator - 1 up, and strides, windows and pools of convolutions give others.
-  struct Trim {
-    int dimension = TensorSpec::kStatic;  // kStatic: nothing of the axis is cut
-    std::int64_t numerator = 1;
-    std::int64_t denominator = 1;
-    std::int64_t offset = 0;
-  };
-  std::vector<Trim> trims;  // per axis of the whole output
-};
-
-/// Shape of a request's own part, given the whole output's shape. Never larger than that. Not of scattered
-/// outputs, whose part has the shape of the request's input.
-Shape own_shape(const OutputLayout& layout, const Shape& whole, std::size_t rows,
-                std::span<const std::int64_t> sizes) noexcept;
 
 /// What one run gave.
 struct DryRun {

@@ -1,4 +1,4 @@
-#include "runtime/output_layout.hpp"
+#include "runtime/find_layouts.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -15,12 +15,6 @@ using Runs = std::span<const DryRun>;
 
 constexpr std::int64_t kLargestTerm = 64;
 constexpr std::size_t kFewestSizes = 3;
-
-// Rounds down, for any sign of the dividend.
-std::int64_t floor_div(std::int64_t dividend, std::int64_t divisor) noexcept {
-  const std::int64_t quotient = dividend / divisor;
-  return quotient - (dividend % divisor < 0 ? 1 : 0);
-}
 
 std::string name_of_output(const TensorSpec& output) { return "output '" + output.name + "'"; }
 
@@ -261,24 +255,6 @@ std::optional<OutputLayout::Trim> find_trim(std::span<const SizePair> pairs) {
     }
   }
   return std::nullopt;
-}
-
-Shape own_shape(const OutputLayout& layout, const Shape& whole, std::size_t rows,
-                std::span<const std::int64_t> sizes) noexcept {
-  Shape shape;
-  for (std::size_t axis = 0; axis < whole.rank(); ++axis) {
-    const Trim trim = axis < layout.trims.size() ? layout.trims[axis] : Trim{};
-    std::int64_t size = whole[axis];
-    if (!layout.shared && axis == layout.batch_axis) {
-      size = static_cast<std::int64_t>(rows * layout.rows_per_row);
-    } else if (trim.dimension != TensorSpec::kStatic) {
-      size =
-          floor_div(sizes[static_cast<std::size_t>(trim.dimension)] * trim.numerator + trim.offset,
-                    trim.denominator);
-    }
-    shape.push_back(std::clamp<std::int64_t>(size, 0, whole[axis]));
-  }
-  return shape;
 }
 
 FoundLayouts find_layouts(const ModelSpec& spec, Runs runs) {
