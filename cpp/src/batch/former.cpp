@@ -13,6 +13,11 @@ Former::Former(FormerSetup setup) : setup_(std::move(setup)) {
   for (const auto& gear : setup_.plan.size_gears) {
     std::vector<std::int64_t> own;
     for (const std::size_t d : padded_) own.push_back(gear[d]);
+    // Padded to the longest of a batch along one of them: no list of sizes tells what a batch costs.
+    if (std::ranges::find(own, 0) != own.end()) {
+      size_gears_.clear();
+      return;
+    }
     if (std::ranges::find(size_gears_, own) == size_gears_.end())
       size_gears_.push_back(std::move(own));
   }

@@ -19,12 +19,6 @@ constexpr std::size_t aligned(std::size_t bytes) noexcept {
 
 bool is_of_triton(Made made) noexcept { return made >= Made::element_count; }
 
-double product(const std::vector<std::int64_t>& sizes) noexcept {
-  double elements = 1.0;
-  for (const std::int64_t size : sizes) elements *= static_cast<double>(size);
-  return elements;
-}
-
 /// The smallest of `gears` (rising) that holds `rows`; `rows` itself if none does.
 std::size_t gear_up(const std::vector<std::size_t>& gears, std::size_t rows) noexcept {
   const auto gear = std::lower_bound(gears.begin(), gears.end(), rows);
@@ -103,20 +97,15 @@ void Stager::settle_sizes(Staging& staging) const noexcept {
       staging.sizes[d] = std::max(staging.sizes[d], part.key->sizes[d]);
   }
   staging.run_rows = gear_up(setup_.fill_gears, staging.rows);
+  // Where no gear holds them (the gears are exact, and a request was let in with its own) they stay.
+  fit_sizes(setup_.plan, {staging.sizes.data(), dimensions}, {staging.sizes.data(), dimensions});
   const ShapePlan& plan = setup_.plan;
-  const std::vector<std::int64_t>* best = nullptr;
-  for (const auto& gear : plan.size_gears) {
-    bool fits = true;
-    for (std::size_t d = 0; d < dimensions; ++d) fits = fits && gear[d] >= staging.sizes[d];
-    if (fits && (best == nullptr || product(gear) < product(*best))) best = &gear;
-  }
-  if (best == nullptr) return;
-  std::copy(best->begin(), best->end(), staging.sizes.begin());
   std::size_t batch = 0;  // the smallest of the gears of these sizes that holds the rows
   for (std::size_t g = 0; g < plan.gear_batches.size(); ++g) {
     const std::size_t own = plan.gear_batches[g];
-    if (plan.size_gears[g] == *best && own >= staging.rows && (batch == 0 || own < batch))
-      batch = own;
+    const bool same = std::equal(plan.size_gears[g].begin(), plan.size_gears[g].end(),
+                                 staging.sizes.begin());
+    if (same && own >= staging.rows && (batch == 0 || own < batch)) batch = own;
   }
   if (batch > 0) staging.run_rows = batch;
 }

@@ -1,0 +1,78 @@
+#include "runtime/staged_plan.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <dynbatch/error.hpp>
+
+#include "base/cpus.hpp"
+#include "batch/payload.hpp"
+
+namespace dynbatch {
+namespace {
+
+constexpr std::size_t kDefaultQueueBytes = std::size_t{64} << 20;
+constexpr std::size_t kDefaultQueueRows = 1024;
+constexpr std::size_t kMostEntries = 65536;
+constexpr std::size_t kLeastArenaBytes = 4096;
+// Runs whose outputs readers may keep, where one request filled the batch.
+constexpr std::size_t kMostLendable = 32;
+constexpr Nanoseconds kLongestLinger = 20'000;
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+}  // namespace
+
+StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
+                         const BatchingPlan& plan, const ShapeWarmUp& found, RuntimeSetup& setup) {
+  const bool merges = found.common.report.merges;
+  setup.workers = plan.workers;
+  setup.exclusive = !merges;
+  setup.whole_requests = !merges;  // rows that are not known to be independent stay together
+  setup.block_rows = static_cast<std::uint32_t>(merges ? found.common.table.cap : plan.largest);
+  const std::size_t entries = options.queue_capacity.value_or(kDefaultQueueRows);
+  if (entries == 0 || entries > kMostEntries) {
+    refuse("queue_capacity: expected 1 to " + std::to_string(kMostEntries) + " rows, got " +
+           std::to_string(entries));
+  }
+  // Those that run, too.
+  setup.blocks = static_cast<std::uint32_t>(entries + plan.workers * setup.block_rows);
+  setup.output_blocks = 2 * plan.workers + kMostLendable;
+  setup.max_delay = options.max_queue_delay.count();
+  setup.longest_linger = usable_cpus() > 1 ? kLongestLinger : 0;
+  setup.callers_run = options.caller_runs;
+  setup.output_row_shapes = found.common.output_row_shapes;
+
+  StagedSetup staged;
+  staged.arena_bytes = options.queue_bytes.value_or(kDefaultQueueBytes);
+  if (staged.arena_bytes < kLeastArenaBytes) {
+    refuse("queue_bytes: expected at least " + std::to_string(kLeastArenaBytes) +
+           " where rows differ in shape, got " + std::to_string(staged.arena_bytes));
+  }
+  std::vector<std::size_t> fill_gears;
+  if (plan.filled) {
+    fill_gears = plan.gears;
+    std::sort(fill_gears.begin(), fill_gears.end());
+    for (const TensorSpec& input : spec.inputs) {
+      if (input.ragged)
+        refuse("fill: ragged input '" + input.name + "' cannot be filled up to a gear");
+    }
+  }
+  staged.stager = {.plan = found.plan,
+                   .outputs = found.outputs,
+                   .fill_gears = fill_gears,
+                   .fill_row = found.common.fill_row,
+                   .fill_sizes = {}};
+  std::copy(found.fill_sizes.begin(), found.fill_sizes.end(), staged.stager.fill_sizes.begin());
+  staged.former = {.dimensions = spec.dimensions.size(),
+                   .plan = found.plan,
+                   .cost = found.cost,
+                   .largest_rows = setup.block_rows,
+                   .fill_gears = std::move(fill_gears),
+                   .staging_bytes = staged.arena_bytes};
+  return staged;
+}
+
+}  // namespace dynbatch
