@@ -40,7 +40,7 @@ OnnxRuntimeOptions draw_options(FuzzBytes& bytes) {
     options.input_dimensions[{input, bytes.size()}] = bytes.dimension();
   }
   for (std::size_t count = bytes.below(3); count > 0; --count) {
-    options.shared_inputs[bytes.name()] = bytes.one_in(2);
+    options.inputs[bytes.name()].shared = bytes.one_in(2);
   }
   for (std::size_t count = bytes.below(3); count > 0; --count) {
     options.outputs.push_back(bytes.name());

@@ -128,7 +128,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   change(model, bytes);
   OnnxRuntimeOptions options;
   if (bytes.one_in(3)) options.dimensions["height"] = bytes.dimension();
-  if (bytes.one_in(8)) options.shared_inputs["x"] = bytes.one_in(2);
+  if (bytes.one_in(8)) options.inputs["x"].shared = bytes.one_in(2);
   if (bytes.one_in(8)) options.outputs = {"y"};
   auto executor = made_or_refused(
       [&] { return make_onnxruntime_executor(model.data(), model.size(), options); },

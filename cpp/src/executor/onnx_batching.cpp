@@ -1,58 +1,21 @@
 #include "executor/onnx_batching.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
 
+#include "executor/onnx_shapes.hpp"
+#include "executor/onnx_words.hpp"
+
 namespace dynbatch {
 namespace {
 
+using namespace onnx_words;
+
 using Dims = std::vector<std::int64_t>;
 using Declarations = std::vector<OnnxTensorDeclaration>;
-
-constexpr std::int64_t kFree = -1;
-// What exporters write where they have no name; two dimensions called so need not be equal.
-constexpr const char* kNoName = "?";
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::model, message); }
-[[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_argument, message);
-}
-
-bool is_free(const OnnxTensorDeclaration& input, std::size_t axis) { return input.shape[axis] < 0; }
-
-std::string quoted(const std::string& name) { return "'" + name + "'"; }
-
-template <class Names>
-std::string listed(const Names& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quoted(name);
-  return text.empty() ? "none" : text;
-}
-
-/// "'x' [batch, 3, ?, 320]".
-std::string described(const OnnxTensorDeclaration& declaration) {
-  std::string text;
-  for (std::size_t axis = 0; axis < declaration.shape.size(); ++axis) {
-    const std::string& name = declaration.dimension_names[axis];
-    text += axis == 0 ? "" : ", ";
-    text += !is_free(declaration, axis) ? std::to_string(declaration.shape[axis])
-            : name.empty()              ? kNoName
-                                        : name;
-  }
-  return quoted(declaration.name) + " [" + text + "]";
-}
-
-std::string described(const Declarations& declarations) {
-  std::string text;
-  for (const OnnxTensorDeclaration& one : declarations) {
-    text += (text.empty() ? "" : ", ") + described(one);
-  }
-  return text;
-}
 
 const OnnxTensorDeclaration& input_named(const Declarations& inputs, const std::string& name,
                                          const char* option) {
@@ -143,6 +106,11 @@ struct Candidate {
   Dims dims;                     // bound
   std::optional<bool> declared;  // shared, as the options say
   bool shared = false;
+  std::optional<std::size_t> declared_axis;
+  std::size_t batch_axis = 0;
+  bool ragged = false;
+  Made made = Made::no;  // one of Triton's: made whole, so that it has no batch axis
+  bool is_searched() const noexcept { return !ragged && made == Made::no; }
 };
 
 [[noreturn]] void fail_static_one(const Candidate& input) {
@@ -155,19 +123,21 @@ struct Candidate {
 
 /// The batch to which the leading dimension of an input is fixed; throws where that is no batch.
 std::size_t fixed_batch_of(const Candidate& input) {
-  if (input.dims[0] == 1) fail_static_one(input);
-  if (input.dims[0] < 1) {
+  const std::int64_t batch = input.dims[input.batch_axis];
+  if (batch == 1) fail_static_one(input);
+  if (batch < 1) {
     fail("input " + described(input.declaration) + " has no rows: its leading dimension is " +
-         std::to_string(input.dims[0]));
+         std::to_string(batch));
   }
-  return static_cast<std::size_t>(input.dims[0]);
+  return static_cast<std::size_t>(batch);
 }
 
 /// Where no leading dimension is dynamic, the static ones may be a fixed batch.
 std::size_t find_fixed_batch(std::vector<Candidate>& inputs, const Declarations& declarations) {
   std::vector<Candidate*> batched;
   for (Candidate& input : inputs) {
-    if (!input.dims.empty() && !input.declared.value_or(false)) batched.push_back(&input);
+    if (input.is_searched() && !input.dims.empty() && !input.declared.value_or(false))
+      batched.push_back(&input);
   }
   for (const Candidate* input : batched) {
     if (input->dims[0] == 1) fail_static_one(*input);
@@ -184,22 +154,109 @@ std::size_t find_fixed_batch(std::vector<Candidate>& inputs, const Declarations&
   return rows;
 }
 
-/// Settles which inputs are shared, and returns the fixed batch or 0.
-std::size_t find_batch_axis(std::vector<Candidate>& inputs, const Declarations& declarations) {
-  bool any_dynamic = false;
-  std::size_t fixed = 0;
+bool says_batch(const std::string& name) {
+  std::string lower;
+  for (const char letter : name)
+    lower.push_back(letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter);
+  return lower == "n" || lower.find("batch") != std::string::npos;
+}
+
+const std::string& name_at(const Candidate& input, std::size_t axis) {
+  return input.declaration.dimension_names[axis];
+}
+
+bool is_named(const Candidate& input, std::size_t axis) {
+  return input.dims[axis] == kFree && !name_at(input, axis).empty() && name_at(input, axis) != kNoName;
+}
+
+/// The axis of an input whose name says that it is the batch, if another than the first one does.
+std::optional<std::size_t> axis_that_says_batch(const Candidate& input) {
+  if (input.dims.empty() || (is_named(input, 0) && says_batch(name_at(input, 0)))) return {};
+  for (std::size_t axis = 1; axis < input.dims.size(); ++axis) {
+    if (is_named(input, axis) && says_batch(name_at(input, axis))) return axis;
+  }
+  return {};
+}
+
+/// Where the names of the batch axis, or the lack of other free axes, say that it is.
+std::optional<std::size_t> axis_by_name(const Candidate& input, const std::set<std::string>& names) {
+  std::vector<std::size_t> free;
+  std::vector<std::size_t> named;
+  for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
+    if (input.dims[axis] != kFree) continue;
+    free.push_back(axis);
+    if (is_named(input, axis) && names.contains(name_at(input, axis))) named.push_back(axis);
+  }
+  if (named.size() > 1) {
+    fail("input " + described(input.declaration) +
+         " has the batch's name on several axes: say which is meant, "
+         "inputs={name: Input(batch_axis=...)}");
+  }
+  if (named.size() == 1) return named.front();
+  if (free.size() == 1 && !is_named(input, free.front())) return free.front();
+  return {};
+}
+
+/// The names that the batch axis has.
+std::set<std::string> batch_names(const std::vector<Candidate>& inputs) {
+  std::set<std::string> names;
+  for (const Candidate& input : inputs) {
+    if (!input.is_searched() || input.shared || input.dims.empty()) continue;
+    if (input.dims[input.batch_axis] == kFree && is_named(input, input.batch_axis))
+      names.insert(name_at(input, input.batch_axis));
+  }
+  return names;
+}
+
+/// Axes that are said, or are the first ones, or say it by their own names.
+void settle_plain_axes(std::vector<Candidate>& inputs) {
   for (Candidate& input : inputs) {
-    if (input.dims.empty() && input.declared == false) {
+    if (!input.is_searched()) continue;
+    if (input.dims.empty() && (input.declared == false || input.declared_axis)) {
       refuse("input " + described(input.declaration) +
              " is declared to have a batch axis, and is a scalar");
     }
-    const bool dynamic = !input.dims.empty() && input.dims[0] == kFree;
+    if (input.declared_axis) {
+      if (*input.declared_axis >= input.dims.size()) {
+        refuse("inputs declares the batch axis " + std::to_string(*input.declared_axis) +
+               " of input " + described(input.declaration) + ", and there is no such axis");
+      }
+      if (input.declared == true)
+        refuse("inputs declares input " + described(input.declaration) +
+               " both shared and with a batch axis");
+      input.batch_axis = *input.declared_axis;
+      input.shared = false;
+      continue;
+    }
+    if (!input.declared) {
+      if (const auto axis = axis_that_says_batch(input)) input.batch_axis = *axis;
+    }
+    const bool dynamic = !input.dims.empty() && input.dims[input.batch_axis] == kFree;
     input.shared = input.declared.value_or(!dynamic);
-    any_dynamic = any_dynamic || (dynamic && !input.shared);
+  }
+}
+
+/// Settles which inputs are shared and where the batch is, and returns the fixed batch or 0.
+std::size_t find_batch_axis(std::vector<Candidate>& inputs, const Declarations& declarations) {
+  settle_plain_axes(inputs);
+  const std::set<std::string> names = batch_names(inputs);
+  bool any_dynamic = false;
+  for (Candidate& input : inputs) {
+    if (input.ragged) any_dynamic = true;
+    if (!input.is_searched()) continue;
+    if (input.shared && !input.declared) {
+      // As a state of [2, batch, 128] has it.
+      if (const auto axis = axis_by_name(input, names)) {
+        input.batch_axis = *axis;
+        input.shared = false;
+      }
+    }
+    any_dynamic = any_dynamic || (!input.shared && input.dims[input.batch_axis] == kFree);
   }
   if (!any_dynamic) return find_fixed_batch(inputs, declarations);
+  std::size_t fixed = 0;
   for (const Candidate& input : inputs) {
-    if (input.shared || input.dims[0] == kFree) continue;
+    if (!input.is_searched() || input.shared || input.dims[input.batch_axis] == kFree) continue;
     const std::size_t rows = fixed_batch_of(input);  // declared batched, though static
     if (fixed != 0 && fixed != rows) {
       fail("inputs have the fixed batches " + std::to_string(fixed) + " and " +
@@ -210,26 +267,7 @@ std::size_t find_batch_axis(std::vector<Candidate>& inputs, const Declarations& 
   return fixed;
 }
 
-// Refusing what stays free.
-
-void check_batch_axis_is_first(const std::vector<Candidate>& inputs) {
-  std::map<std::string, std::string> batch_names;  // with the input that has it
-  for (const Candidate& input : inputs) {
-    if (input.shared || input.dims[0] != kFree) continue;
-    const std::string& name = input.declaration.dimension_names[0];
-    if (!name.empty() && name != kNoName) batch_names.emplace(name, input.declaration.name);
-  }
-  for (const Candidate& input : inputs) {
-    for (std::size_t axis = input.shared ? 0 : 1; axis < input.dims.size(); ++axis) {
-      if (input.dims[axis] != kFree) continue;
-      const auto batch = batch_names.find(input.declaration.dimension_names[axis]);
-      if (batch == batch_names.end()) continue;
-      fail("input " + described(input.declaration) + " has the batch axis of input " +
-           quoted(batch->second) + ", " + quoted(batch->first) + ", on axis " +
-           std::to_string(axis) + ": only a batch on axis 0 can be run until shapes are supported");
-    }
-  }
-}
+// What stays free.
 
 /// "\"height\": value", or "(\"x\", 2): value" where a name would not tell the axis.
 std::string binding_hint(const OnnxTensorDeclaration& input, std::size_t axis) {
@@ -239,12 +277,14 @@ std::string binding_hint(const OnnxTensorDeclaration& input, std::size_t axis) {
                  : "(\"" + input.name + "\", " + std::to_string(axis) + "): value";
 }
 
-void check_all_bound(const std::vector<Candidate>& inputs) {
+/// A shared input has one shape for all requests.
+void check_shared_are_bound(const std::vector<Candidate>& inputs) {
   std::vector<std::string> hints;
   std::string unbound;
   for (const Candidate& input : inputs) {
+    if (!input.shared) continue;
     bool any = false;
-    for (std::size_t axis = input.shared ? 0 : 1; axis < input.dims.size(); ++axis) {
+    for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
       if (input.dims[axis] != kFree) continue;
       any = true;
       const std::string hint = binding_hint(input.declaration, axis);
@@ -255,20 +295,8 @@ void check_all_bound(const std::vector<Candidate>& inputs) {
   if (hints.empty()) return;
   std::string bindings;
   for (const std::string& hint : hints) bindings += (bindings.empty() ? "" : ", ") + hint;
-  fail("dimensions other than the batch are free in input " + unbound +
-       ": bind them with dimensions={" + bindings + "}");
-}
-
-/// Refuses a row that no memory could hold, so that nobody computes with its size.
-void check_row_size(const TensorSpec& spec) {
-  std::size_t bytes = size_of(spec.dtype);
-  bool overflow = false;
-  for (const std::int64_t dim : spec.row_shape.dims()) {
-    overflow |= __builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes);
-  }
-  if (overflow || bytes > std::numeric_limits<std::size_t>::max() / 2) {
-    fail("a row of '" + spec.name + "' " + to_string(spec.row_shape) + " is larger than memory");
-  }
+  fail("dimensions are free in the shared input " + unbound + ": bind them with dimensions={" +
+       bindings + "}, or say where its batch is (inputs={name: Input(batch_axis=...)})");
 }
 
 /// Who declares by hand may leave names out; everything here reads one for each dimension.
@@ -282,46 +310,48 @@ void check_declared(const char* what, const Declarations& declarations) {
   }
 }
 
-TensorSpec make_spec(const OnnxTensorDeclaration& declaration, std::span<const std::int64_t> dims,
-                     bool shared) {
-  if (declaration.shape.size() > Shape::kMaxRank) {
-    fail(described(declaration) + " has " + std::to_string(declaration.shape.size()) +
-         " dimensions, and at most " + std::to_string(Shape::kMaxRank) + " are supported");
-  }
-  TensorSpec spec;
-  spec.name = declaration.name;
-  spec.dtype = declaration.dtype;
-  spec.row_shape = Shape(shared ? dims : dims.subspan(1));
-  spec.shared = shared;
-  if (spec.has_known_shape()) check_row_size(spec);
-  return spec;
-}
-
 }  // namespace
 
 BoundInputs bind_inputs(const Declarations& inputs, const OnnxRuntimeOptions& options) {
   check_names(inputs, options);
   check_axes(inputs, options);
-  for (const auto& [name, shared] : options.shared_inputs) input_named(inputs, name, "inputs");
+  for (const auto& [name, declared] : options.inputs) input_named(inputs, name, "inputs");
+  const std::map<std::string, const BatchInput*> counted = counted_inputs(inputs, options);
 
   std::vector<Candidate> candidates;
   std::vector<Dims> bound;
   for (const OnnxTensorDeclaration& input : inputs) {
     bound.push_back(bind(input, options));
-    const auto declared = options.shared_inputs.find(input.name);
-    candidates.push_back({.declaration = input,
-                          .dims = bound.back(),
-                          .declared = declared == options.shared_inputs.end()
-                                          ? std::nullopt
-                                          : std::optional<bool>(declared->second)});
+    Candidate& candidate =
+        candidates.emplace_back(Candidate{.declaration = input, .dims = bound.back(), .declared = {}, .declared_axis = {}});
+    if (const auto made = counted.find(input.name); made != counted.end())
+      candidate.made = made->second->kind;
+    const auto declared = options.inputs.find(input.name);
+    if (declared == options.inputs.end()) continue;
+    candidate.declared = declared->second.shared;
+    candidate.declared_axis = declared->second.batch_axis;
+    candidate.ragged = declared->second.ragged;
   }
   BoundInputs result;
   result.fixed_batch = find_batch_axis(candidates, inputs);
-  check_batch_axis_is_first(candidates);
-  check_all_bound(candidates);
+  check_shared_are_bound(candidates);
+  const std::set<std::string> names = batch_names(candidates);
+  result.batch_names.assign(names.begin(), names.end());
+  FreeDimensions free;
   for (const Candidate& input : candidates) {
-    result.specs.push_back(make_spec(input.declaration, input.dims, input.shared));
+    TensorSpec& spec = result.specs.emplace_back(
+        make_spec(input.declaration, input.dims, input.shared, input.batch_axis));
+    if (input.ragged) {
+      make_ragged(spec, input.declaration);
+    } else if (input.made != Made::no) {
+      spec = make_counted(input.declaration, input.made);
+    } else if (!input.shared) {
+      free.set(spec, input.declaration);
+    }
   }
+  result.dimensions = free.take(inputs);
+  declare_pads(result.specs, options);
+  declare_made(result.specs, options, counted);
   result.overrides = overrides_by_name(inputs, bound);
   return result;
 }
@@ -344,25 +374,14 @@ Declarations wanted_outputs(const Declarations& outputs, const OnnxRuntimeOption
   return wanted;
 }
 
-std::vector<TensorSpec> output_specs(const Declarations& outputs,
-                                     const std::vector<TensorSpec>& inputs) {
-  std::vector<TensorSpec> specs;
-  for (const OnnxTensorDeclaration& output : outputs) {
-    // ONNX Runtime tells an output of no declared shape like a scalar; neither has a known row.
-    Dims dims = output.shape.empty() ? Dims{kFree, kFree} : output.shape;
-    for (std::int64_t& dim : dims) dim = std::max(dim, kFree);
-    TensorSpec& spec = specs.emplace_back(make_spec(output, dims, false));
-    const auto input = std::ranges::find(inputs, spec.name, &TensorSpec::name);
-    if (input == inputs.end()) continue;
-    // The graph hands an input out again, as it is.
-    if (input->shared) {
-      fail("output " + quoted(spec.name) +
-           " is a shared input, so it has no rows: re-export the model without this output");
-    }
-    spec.row_shape = input->row_shape;
-    check_row_size(spec);  // the types need not be the same
-  }
-  return specs;
+ModelSpec make_model_spec(BoundInputs inputs, const Declarations& outputs,
+                          const OnnxRuntimeOptions& options) {
+  ModelSpec spec{.inputs = std::move(inputs.specs),
+                 .outputs = {},
+                 .fixed_batch = inputs.fixed_batch,
+                 .dimensions = std::move(inputs.dimensions)};
+  spec.outputs = output_specs(outputs, spec, inputs.batch_names, options);
+  return spec;
 }
 
 OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outputs,
@@ -370,11 +389,9 @@ OnnxBatching onnx_batching(const Declarations& inputs, const Declarations& outpu
   check_declared("input", inputs);
   check_declared("output", outputs);
   BoundInputs bound = bind_inputs(inputs, options);
-  std::vector<TensorSpec> of_outputs = output_specs(wanted_outputs(outputs, options), bound.specs);
-  return {.spec = {.inputs = std::move(bound.specs),
-                   .outputs = std::move(of_outputs),
-                   .fixed_batch = bound.fixed_batch},
-          .overrides = std::move(bound.overrides)};
+  auto overrides = bound.overrides;
+  return {.spec = make_model_spec(std::move(bound), wanted_outputs(outputs, options), options),
+          .overrides = std::move(overrides)};
 }
 
 }  // namespace dynbatch

@@ -84,6 +84,7 @@ class OnnxRuntimeExecutor final : public Executor {
   Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
   void copy_passed_through(const Batch& batch) const noexcept;
   void copy_rows(const Batch& batch, std::size_t input, std::byte* target) const noexcept;
+  std::size_t input_bytes(const Batch& batch, std::size_t input) const noexcept;
   Failure read_shapes(const Batch& batch, const RunValues& values, std::span<Shape> shapes) const;
   Failure hand_over(const Batch& batch, RunValues& values, std::span<const Shape> shapes,
                     RunOutputs& outputs) const;
@@ -149,11 +150,10 @@ void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOp
       // No memory or no threads for a second session: lone runs are like any other.
     }
   }
-  spec_.inputs = std::move(bound.specs);
-  spec_.outputs = output_specs(
+  spec_ = make_model_spec(
+      std::move(bound),
       wanted_outputs(read_outputs(library_.api, session_.handle.get(), options.outputs), options),
-      spec_.inputs);
-  spec_.fixed_batch = bound.fixed_batch;
+      options);
 }
 
 void OnnxRuntimeExecutor::describe(const ort::Session* session, const OnnxRuntimeOptions& options) {
@@ -268,7 +268,10 @@ Failure OnnxRuntimeExecutor::make_missing(const Batch& batch, RunValues& inputs,
                                           RunValues& outputs) const {
   for (std::size_t tensor = 0; tensor < spec_.inputs.size(); ++tensor) {
     if (inputs.is_prepared(tensor)) continue;
-    ort::Status* status = inputs.make(tensor, batch.rows, batch.inputs[tensor]);
+    ort::Status* status =
+        batch.input_shapes.empty()
+            ? inputs.make(tensor, batch.rows, batch.inputs[tensor])
+            : inputs.make(tensor, batch.input_shapes[tensor], batch.inputs[tensor]);
     if (status != nullptr) return failure_of(status);
   }
   for (std::size_t tensor = 0; tensor < spec_.outputs.size(); ++tensor) {
@@ -290,8 +293,16 @@ void OnnxRuntimeExecutor::copy_passed_through(const Batch& batch) const noexcept
 
 void OnnxRuntimeExecutor::copy_rows(const Batch& batch, std::size_t input,
                                     std::byte* target) const noexcept {
-  const std::size_t size = batch.rows * spec_.inputs[input].row_bytes();
+  const std::size_t size = input_bytes(batch, input);
   if (size != 0) std::memcpy(target, batch.inputs[input], size);
+}
+
+std::size_t OnnxRuntimeExecutor::input_bytes(const Batch& batch, std::size_t input) const noexcept {
+  if (batch.input_shapes.empty()) return batch.rows * spec_.inputs[input].row_bytes();
+  std::size_t bytes = size_of(spec_.inputs[input].dtype);
+  for (const std::int64_t dim : batch.input_shapes[input].dims())
+    bytes *= static_cast<std::size_t>(dim);
+  return bytes;
 }
 
 /// Reads the shapes of the outputs that ONNX Runtime has brought, and checks that they have the
@@ -304,6 +315,7 @@ Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& va
     ort::Status* status = read_shape(library_, values.values()[tensor], shape);
     if (status != nullptr) return failure_of(status);
     const auto rows = static_cast<std::int64_t>(batch.rows);
+    if (!batch.input_shapes.empty() && shape.valid()) continue;  // whoever staged it knows its shape
     if (shape.valid() && shape.rank() > 0 && shape[0] == rows) continue;
     // Before any memory is prepared, it is the model that cannot be batched, not a run that fails.
     return {batch.output_slot == Batch::kNoSlot ? ErrorCode::model : ErrorCode::execution,
@@ -322,7 +334,7 @@ Failure OnnxRuntimeExecutor::hand_over(const Batch& batch, RunValues& values,
   for (std::size_t tensor = 0; tensor < shapes.size(); ++tensor) {
     if (!is_brought(batch, values, tensor)) continue;
     if (const std::size_t input = passed_through_[tensor]; input != kComputed) {
-      auto copy = std::make_unique<std::byte[]>(batch.rows * spec_.inputs[input].row_bytes());
+      auto copy = std::make_unique<std::byte[]>(input_bytes(batch, input));
       copy_rows(batch, input, copy.get());
       std::byte* data = copy.release();
       outputs.adopt(tensor, data, shapes[tensor], release_copy, data);

@@ -4,21 +4,36 @@
 #include <array>
 
 namespace dynbatch {
+namespace {
+
+ort::Status* make(const OrtLibrary& library, DataType dtype, std::span<const std::int64_t> dims,
+                  std::size_t size, const std::byte* data, ort::Value** made) noexcept {
+  // A tensor without elements may have no memory, and ONNX Runtime wants an address all the same.
+  static constexpr std::byte kNothing{};
+  const std::byte* address = data == nullptr && size == 0 ? &kNothing : data;
+  // ONNX Runtime never writes to inputs; its interface has no const for them.
+  return library.api.CreateTensorWithDataAsOrtValue(
+      library.cpu_memory, const_cast<std::byte*>(address), size, dims.data(), dims.size(),
+      static_cast<ort::ElementType>(dtype), made);
+}
+
+}  // namespace
 
 ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::size_t rows,
                         const std::byte* data, ort::Value** made) noexcept {
-  // A tensor without elements may have no memory, and ONNX Runtime wants an address all the same.
-  static constexpr std::byte kNothing{};
   std::array<std::int64_t, Shape::kMaxRank + 1> dims{};
   std::size_t rank = 0;
   if (!spec.shared) dims[rank++] = static_cast<std::int64_t>(rows);
   for (const std::int64_t dim : spec.row_shape.dims()) dims[rank++] = dim;
-  const std::size_t size = spec.row_bytes() * (spec.shared ? 1 : rows);
-  const std::byte* address = data == nullptr && size == 0 ? &kNothing : data;
-  // ONNX Runtime never writes to inputs; its interface has no const for them.
-  return library.api.CreateTensorWithDataAsOrtValue(
-      library.cpu_memory, const_cast<std::byte*>(address), size, dims.data(), rank,
-      static_cast<ort::ElementType>(spec.dtype), made);
+  return make(library, spec.dtype, {dims.data(), rank},
+              spec.row_bytes() * (spec.shared ? 1 : rows), data, made);
+}
+
+ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,
+                        const std::byte* data, ort::Value** made) noexcept {
+  std::size_t size = size_of(dtype);
+  for (const std::int64_t dim : shape.dims()) size *= static_cast<std::size_t>(dim);
+  return make(library, dtype, shape.dims(), size, data, made);
 }
 
 ort::Status* read_shape(const OrtLibrary& library, const ort::Value* value, Shape& shape) noexcept {

@@ -22,6 +22,10 @@ namespace dynbatch {
 ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::size_t rows,
                         const std::byte* data, ort::Value** made) noexcept;
 
+/// The same with a whole shape.
+ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,
+                        const std::byte* data, ort::Value** made) noexcept;
+
 /// Reads the shape of a value; one of more than Shape::kMaxRank dimensions reads as invalid.
 /// Returns ONNX Runtime's status.
 ort::Status* read_shape(const OrtLibrary& library, const ort::Value* value, Shape& shape) noexcept;
@@ -66,6 +70,10 @@ class RunValues {
 
   /// Makes the value of a tensor that is not prepared. Returns ONNX Runtime's status.
   ort::Status* make(std::size_t tensor, std::size_t rows, const std::byte* data) noexcept;
+  /// The same with a whole shape.
+  ort::Status* make(std::size_t tensor, const Shape& shape, const std::byte* data) noexcept {
+    return make_value(library_, specs_[tensor].dtype, shape, data, &values_[tensor]);
+  }
   bool is_prepared(std::size_t tensor) const noexcept;
   ort::Value** values() const noexcept { return values_.data(); }
   /// Hands a value over to the caller, who releases it.

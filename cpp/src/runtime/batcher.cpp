@@ -175,13 +175,14 @@ class Batcher::Implementation {
       : core_(make_core(std::move(executor), options)), forks_(fork_generation()) {
     if (!options.own_workers) return;
     try {
-      for (std::size_t i = 0; i < workers(); ++i)
-        threads_.push_back(make_native_thread([core = core_] { work(*core); }));
+      for (std::size_t i = 0; i < core_->with_runtime([](const auto& runtime) { return runtime.setup().workers; });
+           ++i)
+        threads_.push_back(make_native_thread([core = core_] { core->with_runtime([](auto& runtime) { runtime.work(); }); }));
     } catch (...) {
       stop();
       throw;
     }
-    with_runtime([this](auto& runtime) { runtime.wait_for_workers(threads_.size()); });
+    core_->with_runtime([this](auto& runtime) { runtime.wait_for_workers(threads_.size()); });
   }
 
   ~Implementation() { stop(); }
@@ -189,12 +190,6 @@ class Batcher::Implementation {
   template <class Visit>
   decltype(auto) with_runtime(Visit&& visit) const {
     return core_->with_runtime(std::forward<Visit>(visit));
-  }
-  static void work(const Core& core) noexcept {
-    core.with_runtime([](auto& runtime) { runtime.work(); });
-  }
-  std::size_t workers() const noexcept {
-    return with_runtime([](const auto& runtime) { return runtime.setup().workers; });
   }
   bool runs_on_this_thread() const noexcept {
     return with_runtime([](const auto& runtime) { return runtime.runs_on_this_thread(); });
@@ -309,7 +304,7 @@ void Batcher::notify_space(CompletionPort& port, void* context, std::size_t rows
 void Batcher::work() noexcept {
   const std::shared_ptr<Core> core =
       implementation_->core();  // the batcher may go while this works
-  Implementation::work(*core);
+  core->with_runtime([](auto& runtime) { runtime.work(); });
 }
 
 void Batcher::wait_for_workers() noexcept {

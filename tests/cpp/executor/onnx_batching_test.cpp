@@ -98,7 +98,7 @@ TEST(OnnxBatching, BoundLeadingDimensionMakesAnInputShared) {
 
 TEST(OnnxBatching, DeclarationsDecideWhatIsShared) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"memory", true}};
+  options.inputs["memory"].shared = true;
   options.dimensions = {{"keys", 6}};
   const BoundInputs bound =
       bind_inputs({declare("x", {"batch", 4}), declare("memory", {"keys", 4})}, options);
@@ -116,7 +116,7 @@ TEST(OnnxBatching, EqualStaticLeadingDimensionsAreAFixedBatch) {
 
 TEST(OnnxBatching, SharedInputsDeclaredBesideAFixedBatch) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"matrix", true}};
+  options.inputs["matrix"].shared = true;
   const BoundInputs bound =
       bind_inputs({declare("x", {4, 16}), declare("matrix", {16, 8})}, options);
   EXPECT_EQ(bound.fixed_batch, 4U);
@@ -125,7 +125,7 @@ TEST(OnnxBatching, SharedInputsDeclaredBesideAFixedBatch) {
 
 TEST(OnnxBatching, StaticInputDeclaredBatchedFixesTheBatch) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"state", false}};
+  options.inputs["state"].shared = false;
   const BoundInputs bound =
       bind_inputs({declare("x", {"batch", 16}), declare("state", {4, 8})}, options);
   EXPECT_EQ(bound.fixed_batch, 4U);
@@ -187,7 +187,7 @@ TEST(OnnxBatching, NamesEveryFreeDimensionAndHowToBindIt) {
 
 TEST(OnnxBatching, NamesTheFreeDimensionsOfADeclaredSharedInput) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"memory", true}};
+  options.inputs["memory"].shared = true;
   EXPECT_THAT(refusal({declare("x", {"batch"}), declare("memory", {"keys"})}, options),
               HasSubstr("dimensions={\"keys\": value}"));
 }
@@ -204,7 +204,7 @@ TEST(OnnxBatching, RefusesUnknownNamesAndListsTheKnown) {
   EXPECT_THAT(refusal(inputs, options, ErrorCode::invalid_argument),
               AllOf(HasSubstr("'z'"), HasSubstr("'x', 'mask'")));
   options = {};
-  options.shared_inputs = {{"z", true}};
+  options.inputs["z"].shared = true;
   EXPECT_THAT(refusal(inputs, options, ErrorCode::invalid_argument),
               AllOf(HasSubstr("'z'"), HasSubstr("'x', 'mask'")));
 }
@@ -230,7 +230,7 @@ TEST(OnnxBatching, RefusesBindingsThatDoNotFit) {
 
 TEST(OnnxBatching, RefusesAScalarDeclaredBatched) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"scale", false}};
+  options.inputs["scale"].shared = false;
   EXPECT_THAT(refusal({declare("x", {"batch"}), declare("scale", {})}, options,
                       ErrorCode::invalid_argument),
               HasSubstr("'scale' []"));
@@ -238,7 +238,7 @@ TEST(OnnxBatching, RefusesAScalarDeclaredBatched) {
 
 TEST(OnnxBatching, RefusesDifferentFixedBatches) {
   OnnxRuntimeOptions options;
-  options.shared_inputs = {{"a", false}, {"b", false}};
+  options.inputs["a"].shared = options.inputs["b"].shared = false;
   EXPECT_THAT(refusal({declare("x", {"batch"}), declare("a", {4}), declare("b", {8})}, options),
               HasSubstr("fixed batches 4 and 8"));
 }
