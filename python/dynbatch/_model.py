@@ -85,8 +85,8 @@ class Model(Submitter):
 
     @property
     def dimensions(self) -> list[str]:
-        """The names of the dimensions whose sizes may differ between requests; the batch is not one.
-        They are the model's own, or "input[axis]". `Gear.sizes` has their order.
+        """The names of the dimensions whose sizes may differ between requests, without the batch:
+        the model's own, or "input[axis]". `Gear.sizes` has their order.
         """
         runtime = self._runtime or self._start(None)
         return runtime.core.spec.dimensions
@@ -203,9 +203,10 @@ def load(
         config: The path of a Triton model configuration (config.pbtxt), from which
             `max_batch_size`, `input`, `batch_input`, `batch_output` and `dynamic_batching`'s
             `max_queue_delay_microseconds` are taken, each unless the option here says something
-            else than its default. What would change answers, errors or their order is refused; what
-            tunes or serves (`preferred_batch_size`, `instance_group`, `optimization`, names) is
-            ignored. Needs `pip install dynbatch[triton]`.
+            else than its default. Dimensions that `input` fixes are bound. What would change
+            answers, errors or their order is refused; what tunes or serves is ignored
+            (`preferred_batch_size`, `instance_group`, `optimization`, names, and whether there is
+            `dynamic_batching` at all). Needs `pip install dynbatch[triton]`.
         hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU, each
             with one thread. None: as "throughput", but a run that is alone (nothing else runs or
             waits) gets all CPUs where the times measured at load say that this is faster. Such runs
