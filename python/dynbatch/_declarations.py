@@ -63,10 +63,7 @@ class Input:
         if self.shape is not None:
             _check_shape(self.shape, "ints of at least 0")
         _check_axis(self.batch_axis)
-        if self.pad is not None and (
-            isinstance(self.pad, bool) or not isinstance(self.pad, numbers.Real)
-        ):
-            raise InvalidArgument(f"pad: expected a number or None, got {self.pad!r}")
+        _check_pad(self.pad)
         one_of("pad_mode", self.pad_mode, _PAD_MODES)
         _check_name("mask", self.mask)
         _check_name("length", self.length)
@@ -210,6 +207,17 @@ def _check_axis(axis: Any) -> None:
     integral = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
     if not integral or not 0 <= int(axis) < _MOST_AXES:
         raise InvalidArgument(f"batch_axis: expected the index of an axis or None, got {axis!r}")
+
+
+def _check_pad(pad: Any) -> None:
+    if pad is None:
+        return
+    if isinstance(pad, bool) or not isinstance(pad, numbers.Real):
+        raise InvalidArgument(f"pad: expected a number or None, got {pad!r}")
+    try:
+        float(pad)
+    except OverflowError:
+        raise InvalidArgument("pad: expected a number that a float64 can hold") from None
 
 
 def _check_name(argument: str, name: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import dynbatch
 from dynbatch import BatchInput, BatchOutput, Input, Output, _core
 from dynbatch._declarations import input_declarations, output_declarations
 from dynbatch._executors import OnnxOptions
+from dynbatch._shapes import Shapes
 
 COUNTS: dict[str, Any] = {
     "kind": "BATCH_ACCUMULATED_ELEMENT_COUNT",
@@ -35,6 +37,7 @@ WRONG_DECLARATIONS: list[tuple[Callable[[], object], str]] = [
     (lambda: Input(batch_axis=1.0), "batch_axis: expected the index of an axis or None, got 1.0"),  # type: ignore[arg-type]
     (lambda: Input(pad="0"), "pad: expected a number or None, got '0'"),  # type: ignore[arg-type]
     (lambda: Input(pad=True), "pad: expected a number or None, got True"),
+    (lambda: Input(pad=10**400), "pad: expected a number that a float64 can hold"),
     (
         lambda: Input(pad_mode="reflect"),
         "pad_mode: expected one of 'constant', 'edge', 'first', got 'reflect'",
@@ -183,6 +186,88 @@ def test_dimensions_that_are_not_there_are_named(
 ) -> None:
     with pytest.raises(dynbatch.InvalidArgument, match=re.escape(message)):
         dynbatch.load(models["one_gemm"], execution=execution, **options)
+
+
+# Two inputs with the batch on axes 0 and 1: frames [batch, time, 3, width], state [2, batch, time].
+SPEC: Any = SimpleNamespace(
+    dimensions=["time", "frames[3]"],
+    inputs=[
+        SimpleNamespace(
+            name="frames", shared=False, batch_axis=0, row_shape=[-1, 3, -1], dimensions=[0, -1, 1]
+        ),
+        SimpleNamespace(
+            name="state", shared=False, batch_axis=1, row_shape=[2, -1], dimensions=[-1, 0]
+        ),
+        SimpleNamespace(name="scale", shared=True, batch_axis=0, row_shape=[4], dimensions=[]),
+    ],
+)
+
+
+def core_options(**options: Any) -> _core.BatchingOptions:
+    native = _core.BatchingOptions()
+    shapes = Shapes(**options)
+    shapes.check()
+    shapes.put_into(native, SPEC)
+    return native
+
+
+@pytest.mark.parametrize("key", ["time", ("frames", 1), ("state", 2)])
+def test_lengths_go_by_the_name_of_the_dimension(key: Any) -> None:
+    lengths = core_options(lengths={key: [32, 16], ("frames", 3): 64}).lengths
+    assert {name: (each.gears, each.largest) for name, each in lengths.items()} == {
+        "time": ([32, 16], 0),
+        "frames[3]": ([], 64),
+    }
+
+
+def test_dims_have_the_order_of_the_model() -> None:
+    dims = core_options(
+        dims=[{("frames", 3): 8, "time": 4}, {"batch": 2, "time": 1, "frames[3]": 9}]
+    )
+    assert [(gear.batch_size, gear.sizes) for gear in dims.dims] == [(0, [4, 8]), (2, [1, 9])]
+
+
+def test_image_sizes_keep_their_order() -> None:
+    native = core_options(image_sizes=[(416, 320), [224, 224]], pads=True, set_size=2)
+    assert native.image_sizes == [(416, 320), (224, 224)]
+    assert native.pads
+    assert native.set_size == 2
+
+
+WRONG_FOR_MODEL: list[tuple[dict[str, Any], str]] = [
+    (
+        {"lengths": {"n": 4}},
+        "lengths: there is no free dimension 'n': expected 'time', 'frames[3]'",
+    ),
+    ({"lengths": {("x", 1): 4}}, "lengths: there is no input 'x': expected 'frames', 'state', 's"),
+    (
+        {"lengths": {("frames", 2): 4}},
+        "lengths: axis 2 of input 'frames' is no free dimension apart from the batch: its free "
+        "axes are 1, 3",
+    ),
+    ({"lengths": {("state", 1): 4}}, "axis 1 of input 'state' is no free dimension apart from the"),
+    ({"lengths": {("scale", 0): 4}}, "axis 0 of input 'scale' is no free dimension apart from the"),
+    (
+        {"lengths": {"time": 4, ("state", 2): 8}},
+        "lengths: ('state', 2) is dimension 'time', which stands twice",
+    ),
+    (
+        {"dims": [{"time": 4, ("frames", 1): 4}]},
+        "dims[0]: ('frames', 1) is dimension 'time', which stands twice",
+    ),
+    (
+        {"dims": [{"time": 4, "batch": 2}]},
+        "dims[0]: expected a size for each of 'time', 'frames[3]', got none for 'frames[3]'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), WRONG_FOR_MODEL, ids=[message for _, message in WRONG_FOR_MODEL]
+)
+def test_what_a_model_lacks_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(dynbatch.InvalidArgument, match=re.escape(message)):
+        core_options(**options)
 
 
 FOR_MODELS: list[tuple[dict[str, Any], str]] = [
