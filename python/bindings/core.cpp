@@ -41,7 +41,10 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   const GilRelease release;
   core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
   core->workers_ = core->batcher_->stats().workers;
-  core->queue_rows_ = core->batcher_->memory_plan().batch_blocks * core->batcher_->gears().cap;
+  const MemoryPlan plan = core->batcher_->memory_plan();
+  core->queue_rows_ = core->batcher_->spec().is_staged()
+                          ? plan.queue_capacity  // such rows wait in no blocks
+                          : plan.batch_blocks * core->batcher_->gears().cap;
   return core;
 }
 
@@ -208,9 +211,10 @@ bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
 
 std::size_t Core::rows_of(const Feeds& feeds) const noexcept {
   for (std::size_t i = 0; i < signature_->inputs.size(); ++i) {
+    const TensorSpec& spec = signature_->inputs[i];
     const Shape& shape = feeds.views()[i].shape;
-    if (signature_->inputs[i].shared || shape.rank() == 0) continue;
-    return static_cast<std::size_t>(shape[0]);
+    if (spec.shared || shape.dims().size() <= spec.batch_axis) continue;
+    return static_cast<std::size_t>(shape[spec.batch_axis]);
   }
   return 0;
 }

@@ -36,6 +36,30 @@ bool rows_fit(const Shape& shape, const Shape& row_shape) noexcept {
   return true;
 }
 
+/// Where output `index` is to be written; null where it has to be brought, as all are of rows that
+/// differ in shape.
+std::byte* memory_for(const Batch& batch, std::size_t index) noexcept {
+  return batch.input_shapes.empty() ? batch.outputs[index] : nullptr;
+}
+
+/// "float32 [4, -1] (-1: any)".
+std::string expected_output(const TensorSpec& output, const Batch& batch) {
+  const std::string type = dynbatch::name_of(output.dtype);
+  if (!batch.input_shapes.empty()) {
+    return type + " of at most " + std::to_string(Shape::kMaxRank) + " dimensions";
+  }
+  return type + " " + to_string(with_rows(batch.rows, output.row_shape)) + " (-1: any)";
+}
+
+/// Hands over a copy of the array's elements: it is freed on any thread, without the GIL.
+void hand_over(std::size_t index, const py::array& array, RunOutputs& outputs) {
+  const auto size_bytes = static_cast<std::size_t>(array.nbytes());
+  void* const memory = std::malloc(size_bytes > 0 ? size_bytes : 1);
+  if (memory == nullptr) throw std::bad_alloc();
+  if (size_bytes > 0) std::memcpy(memory, array.data(), size_bytes);
+  outputs.adopt(index, memory, shape_of(array), std::free, memory);
+}
+
 py::capsule capsule_of(std::shared_ptr<Core> core) {
   return {new std::shared_ptr<Core>(std::move(core)),
           [](void* kept) { delete static_cast<std::shared_ptr<Core>*>(kept); }};
@@ -91,7 +115,7 @@ py::object PythonExecutor::call(const Batch& batch, const py::list& inputs,
   } catch (py::error_already_set&) {
     // At load, an output that has not a row for each of the batch does not fit into its memory.
     // Without that memory the run shows the output's own shape, which says what is wrong.
-    if (!reruns_ || batch.output_slot != Batch::kNoSlot) throw;
+    if (!reruns_ || batch.output_slot != Batch::kNoSlot || !batch.input_shapes.empty()) throw;
     py::list nowhere;
     for (std::size_t i = 0; i < outputs.size(); ++i) nowhere.append(py::none());
     return function(inputs, nowhere);
@@ -102,7 +126,9 @@ py::list PythonExecutor::input_arrays(const Batch& batch, const py::object& owne
   py::list arrays(spec_.inputs.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const TensorSpec& input = spec_.inputs[i];
-    const Shape shape = input.shared ? input.row_shape : with_rows(batch.rows, input.row_shape);
+    const Shape shape = !batch.input_shapes.empty() ? batch.input_shapes[i]
+                        : input.shared              ? input.row_shape
+                                                    : with_rows(batch.rows, input.row_shape);
     // Requests share the bytes of a shared input, so that nobody may write them.
     const py::array view = view_of(batch.inputs[i], input.dtype, shape, owner, !input.shared);
     // Memory without a slot lives for this run alone, and nothing that a function keeps can hold it.
@@ -117,7 +143,7 @@ py::list PythonExecutor::output_arrays(const Batch& batch, const py::object& own
   py::list arrays(spec_.outputs.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const TensorSpec& output = spec_.outputs[i];
-    arrays[i] = batch.outputs[i] == nullptr
+    arrays[i] = memory_for(batch, i) == nullptr
                     ? py::object(py::none())
                     : view_of(batch.outputs[i], output.dtype,
                               with_rows(batch.rows, output.row_shape), owner, true);
@@ -145,31 +171,30 @@ void PythonExecutor::take(const Batch& batch, RunOutputs& outputs, const py::obj
 
 void PythonExecutor::take_output(std::size_t index, const Batch& batch, RunOutputs& outputs,
                                  py::handle answer) const {
-  if (answer.is_none() && batch.outputs[index] != nullptr) return;
+  std::byte* const memory = memory_for(batch, index);
+  if (answer.is_none() && memory != nullptr) return;
   const TensorSpec& output = spec_.outputs[index];
   auto array = py::array::ensure(answer);
   if (!array) throw py::error_already_set();
   if (!is_plain(array)) array = plain_copy(array);
   const Shape shape = shape_of(array);
-  const auto type = data_type_of(array.dtype());
-  // The core judges the leading dimension of what it is handed: at load it is the model's fault.
-  const bool has_rows = shape.rank() > 0 && shape[0] == static_cast<std::int64_t>(batch.rows);
-  if (type != output.dtype || (has_rows && !rows_fit(shape, output.row_shape))) {
-    raise(ErrorCode::execution,
-          "output '" + output.name + "': expected " + dynbatch::name_of(output.dtype) + " " +
-              to_string(with_rows(batch.rows, output.row_shape)) + " (-1: any), got " +
-              name_of(array.dtype()) + " " + to_string(shape));
+  // The core judges the leading dimension of what it is handed (at load it is the model's fault), and
+  // the whole shape where rows differ in it.
+  const bool staged = !batch.input_shapes.empty();
+  const bool has_rows =
+      !staged && shape.rank() > 0 && shape[0] == static_cast<std::int64_t>(batch.rows);
+  const bool fits = staged ? shape.valid() : !has_rows || rows_fit(shape, output.row_shape);
+  if (data_type_of(array.dtype()) != output.dtype || !fits) {
+    raise(ErrorCode::execution, "output '" + output.name + "': expected " +
+                                    expected_output(output, batch) + ", got " +
+                                    name_of(array.dtype()) + " " + to_string(shape));
   }
-  const auto size_bytes = static_cast<std::size_t>(array.nbytes());
-  if (has_rows && batch.outputs[index] != nullptr) {
-    if (size_bytes > 0) std::memcpy(batch.outputs[index], array.data(), size_bytes);
+  if (has_rows && memory != nullptr) {
+    const auto size_bytes = static_cast<std::size_t>(array.nbytes());
+    if (size_bytes > 0) std::memcpy(memory, array.data(), size_bytes);
     return;
   }
-  // Memory of our own rather than the array's: it is freed on any thread, without the GIL.
-  void* const memory = std::malloc(size_bytes > 0 ? size_bytes : 1);
-  if (memory == nullptr) throw std::bad_alloc();
-  if (size_bytes > 0) std::memcpy(memory, array.data(), size_bytes);
-  outputs.adopt(index, memory, shape, std::free, memory);
+  hand_over(index, array, outputs);
 }
 
 void PythonExecutor::terminate() noexcept {
@@ -183,8 +208,9 @@ void PythonExecutor::terminate() noexcept {
 }
 
 void register_executor(py::module_& module) {
-  const py::class_<Executor, py::smart_holder> executor(
-      module, "Executor", "What runs batches, before a Batcher or a GearModel has taken it.");
+  py::class_<Executor, py::smart_holder>(
+      module, "Executor", "What runs batches, before a Batcher or a GearModel has taken it.")
+      .def_property_readonly("spec", [](const Executor& self) { return self.spec(); });
   module.def(
       "make_python_executor",
       [](ModelSpec spec, py::function function, py::object terminate, bool reruns,

@@ -38,6 +38,11 @@ void refuse_runtime_containers(const TensorSpec& spec, py::handle value) {
   if (name == "SparseTensor") refuse(spec, "a SparseTensor: feed a dense array");
 }
 
+/// Whether a request has none: it is made of a whole batch.
+bool is_of_batch(const TensorSpec& spec) noexcept {
+  return spec.made != Made::no && spec.made != Made::mask && spec.made != Made::length;
+}
+
 /// An array of what is none. Lists and numbers have no element type of their own, so they take the
 /// input's; everything else keeps the type that it has.
 py::array converted(const TensorSpec& spec, py::handle value) {
@@ -50,6 +55,17 @@ py::array converted(const TensorSpec& spec, py::handle value) {
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     refuse(spec, std::string(py::str(error.value())));
+  }
+}
+
+void refuse_unknown(const Signature& signature, const py::dict& feeds) {
+  for (const auto& [name, value] : feeds) {
+    bool known = false;
+    for (const py::str& input : signature.input_names) known = known || name.equal(input);
+    if (!known) {
+      raise(ErrorCode::invalid_input, "there is no input '" + std::string(py::str(name)) +
+                                          "': expected " + joined(signature.given_names));
+    }
   }
 }
 
@@ -67,6 +83,12 @@ Signature::Signature(const ModelSpec& spec) : inputs(spec.inputs), outputs(spec.
   };
   input_names = interned(inputs);
   output_names = interned(outputs);
+  std::size_t needed = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!is_of_batch(inputs[i])) given_names.push_back(input_names[i]);
+    if (inputs[i].made != Made::no) continue;
+    only_input = ++needed == 1 ? i : kNone;
+  }
 }
 
 Feeds::Feeds(const Signature& signature, py::handle feeds) : count_(signature.inputs.size()) {
@@ -78,35 +100,36 @@ Feeds::Feeds(const Signature& signature, py::handle feeds) : count_(signature.in
     set_all(signature, py::reinterpret_borrow<py::dict>(feeds));
   } else if (!py::isinstance<py::array>(feeds) && py::hasattr(feeds, "keys")) {
     set_all(signature, py::dict(py::reinterpret_borrow<py::object>(feeds)));
-  } else if (count_ == 1) {
-    set(0, signature.inputs[0], feeds);
+  } else if (signature.only_input != Signature::kNone) {
+    set(signature.only_input, signature.inputs[signature.only_input], feeds);
   } else {
     raise(ErrorCode::invalid_input, "feeds: expected a mapping with the inputs " +
-                                        joined(signature.input_names) + ", got " +
+                                        joined(signature.given_names) + ", got " +
                                         type_name(feeds));
   }
 }
 
 void Feeds::set_all(const Signature& signature, const py::dict& feeds) {
+  std::size_t given = 0;
   for (std::size_t i = 0; i < count_; ++i) {
+    const TensorSpec& spec = signature.inputs[i];
     PyObject* const value = PyDict_GetItemWithError(feeds.ptr(), signature.input_names[i].ptr());
-    if (value == nullptr) {
-      if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-      raise(ErrorCode::invalid_input,
-            "input '" + signature.inputs[i].name + "' is missing: expected " +
-                joined(signature.input_names) + ", got " + joined(py::list(feeds)));
-    }
-    set(i, signature.inputs[i], value);
-  }
-  if (feeds.size() == count_) return;
-  for (const auto& [name, value] : feeds) {
-    bool known = false;
-    for (const py::str& input : signature.input_names) known = known || name.equal(input);
-    if (!known) {
-      raise(ErrorCode::invalid_input, "there is no input '" + std::string(py::str(name)) +
-                                          "': expected " + joined(signature.input_names));
+    if (value != nullptr && !is_of_batch(spec)) {
+      set(i, spec, value);
+      ++given;
+    } else if (value != nullptr) {
+      raise(ErrorCode::invalid_input, "input '" + spec.name +
+                                          "' is made by the runtime for each batch: expected " +
+                                          joined(signature.given_names));
+    } else if (PyErr_Occurred() != nullptr) {
+      throw py::error_already_set();
+    } else if (spec.made == Made::no) {
+      raise(ErrorCode::invalid_input, "input '" + spec.name + "' is missing: expected " +
+                                          joined(signature.given_names) + ", got " +
+                                          joined(py::list(feeds)));
     }
   }
+  if (feeds.size() != given) refuse_unknown(signature, feeds);
 }
 
 void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
@@ -132,7 +155,8 @@ void Feeds::set(std::size_t index, const TensorSpec& spec, py::handle value) {
 py::dict Feeds::arrays(const Signature& signature) const {
   py::dict arrays;
   for (std::size_t i = 0; i < count_; ++i) {
-    arrays[signature.input_names[i]] = count_ > kInline ? more_owners_[i] : inline_owners_[i];
+    const py::object& owner = count_ > kInline ? more_owners_[i] : inline_owners_[i];
+    if (owner) arrays[signature.input_names[i]] = owner;  // else it was left out
   }
   return arrays;
 }

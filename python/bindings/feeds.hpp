@@ -27,13 +27,18 @@ struct Signature {
   std::vector<TensorSpec> outputs;
   std::vector<py::str> input_names;
   std::vector<py::str> output_names;
+  std::vector<py::str> given_names;  // of the inputs that callers may give
+  std::size_t only_input = kNone;    // the one that they have to give, if it is one
+
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 };
 
 /// Lives on the stack of one call, and keeps the caller's arrays alive for it.
 class Feeds {
  public:
-  /// `feeds`: a mapping from input name to array, or the bare array of a model with one input.
-  /// Raises InvalidInput naming the input, what was expected and what came. Types and shapes that
+  /// `feeds`: a mapping from input name to array, or the bare array of a model with one input. Masks
+  /// and lengths that the runtime can make may be left out, and their views are default-made; what it
+  /// makes of a batch must be. Raises InvalidInput naming the input, what was expected and what came. Types and shapes that
   /// an array can have at all are left to the core to judge.
   Feeds(const Signature& signature, py::handle feeds);
 

@@ -1,5 +1,6 @@
 #include <dynbatch/gear.hpp>
 
+#include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
 #include "register.hpp"
@@ -7,13 +8,21 @@
 namespace dynbatch::python {
 
 void register_gear(py::module_& module) {
+  py::native_enum<GearKind>(module, "GearKind", "enum.Enum", "What a gear settles.")
+      .value("batch", GearKind::batch)
+      .value("image_size", GearKind::image_size)
+      .value("dims", GearKind::dims)
+      .value("lengths", GearKind::lengths)
+      .finalize();
   py::class_<Gear>(module, "Gear")
       .def_readonly("batch_size", &Gear::batch_size)
+      .def_readonly("sizes", &Gear::sizes, "In the order of ModelSpec.dimensions; empty: any.")
       .def_readonly("seconds", &Gear::seconds)
       .def_readonly("seconds_alone", &Gear::seconds_alone)
       .def_readonly("input_bytes", &Gear::input_bytes)
       .def_readonly("output_bytes", &Gear::output_bytes);
   py::class_<GearTable>(module, "GearTable")
+      .def_readonly("kind", &GearTable::kind)
       .def_readonly("gears", &GearTable::gears)
       .def_readonly("cap", &GearTable::cap)
       .def_readonly("filled", &GearTable::filled);

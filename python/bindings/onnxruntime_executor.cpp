@@ -2,8 +2,11 @@
 
 #include <pybind11/stl.h>
 
+#include <map>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "arrays.hpp"
 #include "exceptions.hpp"
@@ -12,22 +15,6 @@
 
 namespace dynbatch::python {
 namespace {
-
-using Dimensions = std::map<std::string, std::int64_t>;
-using InputDimensions = std::map<std::pair<std::string, std::size_t>, std::int64_t>;
-
-OnnxRuntimeOptions options_of(Dimensions dimensions, const InputDimensions& input_dimensions,
-                              std::map<std::string, bool> shared_inputs,
-                              std::vector<std::string> outputs) {
-  OnnxRuntimeOptions options;
-  options.dimensions = std::move(dimensions);
-  for (const auto& [where, value] : input_dimensions) {
-    options.input_dimensions[{where.first, where.second}] = value;
-  }
-  options.shared_inputs = std::move(shared_inputs);
-  options.outputs = std::move(outputs);
-  return options;
-}
 
 std::unique_ptr<Executor> make(const py::object& model, const OnnxRuntimeOptions& options) {
   if (py::isinstance<py::bytes>(model)) {
@@ -81,28 +68,86 @@ void register_description(py::module_& module) {
       .def_readonly("outputs", &OnnxModelDescription::outputs);
 }
 
+void register_declarations(py::module_& module) {
+  py::class_<InputDeclaration>(module, "InputDeclaration")
+      .def(py::init<>())
+      .def_readwrite("shared", &InputDeclaration::shared)
+      .def_readwrite("batch_axis", &InputDeclaration::batch_axis)
+      .def_readwrite("pad", &InputDeclaration::pad)
+      .def_readwrite("pad_mode", &InputDeclaration::pad_mode)
+      .def_readwrite("mask", &InputDeclaration::mask)
+      .def_readwrite("length", &InputDeclaration::length)
+      .def_readwrite("ragged", &InputDeclaration::ragged);
+  py::class_<OutputDeclaration>(module, "OutputDeclaration")
+      .def(py::init<>())
+      .def_readwrite("shared", &OutputDeclaration::shared)
+      .def_readwrite("batch_axis", &OutputDeclaration::batch_axis)
+      .def_readwrite("rows_per_row", &OutputDeclaration::rows_per_row)
+      .def_readwrite("trim", &OutputDeclaration::trim);
+  py::class_<BatchInput>(module, "BatchInput")
+      .def(py::init([](Made kind, std::vector<std::string> target_names, const py::dtype& data_type,
+                       std::string source_input) {
+             const auto type = data_type_of(data_type);
+             if (!type) {
+               raise(ErrorCode::invalid_argument,
+                     "data_type: no tensor type is like " + name_of(data_type));
+             }
+             return BatchInput{kind, std::move(target_names), *type, std::move(source_input)};
+           }),
+           py::arg("kind"), py::arg("target_names"), py::arg("data_type"), py::arg("source_input"))
+      .def_readonly("kind", &BatchInput::kind)
+      .def_readonly("target_names", &BatchInput::target_names)
+      .def_property_readonly("data_type",
+                             [](const BatchInput& input) { return dtype_of(input.data_type); })
+      .def_readonly("source_input", &BatchInput::source_input);
+  py::class_<BatchOutput>(module, "BatchOutput")
+      .def(py::init([](std::vector<std::string> target_names, std::string source_input) {
+             return BatchOutput{std::move(target_names), std::move(source_input)};
+           }),
+           py::arg("target_names"), py::arg("source_input"))
+      .def_readonly("target_names", &BatchOutput::target_names)
+      .def_readonly("source_input", &BatchOutput::source_input);
+}
+
+void register_onnxruntime_options(py::module_& module) {
+  using InputDimensions = std::map<std::pair<std::string, std::size_t>, std::int64_t>;
+  py::class_<OnnxRuntimeOptions>(module, "OnnxRuntimeOptions")
+      .def(py::init<>())
+      .def_readwrite("library_path", &OnnxRuntimeOptions::library_path)
+      .def_readwrite("intra_op_threads", &OnnxRuntimeOptions::intra_op_threads)
+      .def_readwrite("lone_threads", &OnnxRuntimeOptions::lone_threads)
+      .def_readwrite("dimensions", &OnnxRuntimeOptions::dimensions)
+      .def_property(
+          "input_dimensions",
+          [](const OnnxRuntimeOptions& options) {
+            InputDimensions dimensions;
+            for (const auto& [where, value] : options.input_dimensions) {
+              dimensions[{where.input, where.axis}] = value;
+            }
+            return dimensions;
+          },
+          [](OnnxRuntimeOptions& options, const InputDimensions& dimensions) {
+            options.input_dimensions.clear();
+            for (const auto& [where, value] : dimensions) {
+              options.input_dimensions[{where.first, where.second}] = value;
+            }
+          })
+      .def_readwrite("inputs", &OnnxRuntimeOptions::inputs)
+      .def_readwrite("output_declarations", &OnnxRuntimeOptions::output_declarations)
+      .def_readwrite("batch_inputs", &OnnxRuntimeOptions::batch_inputs)
+      .def_readwrite("batch_outputs", &OnnxRuntimeOptions::batch_outputs)
+      .def_readwrite("outputs", &OnnxRuntimeOptions::outputs, "Those that are wanted; empty: all.")
+      .def_readwrite("session_config", &OnnxRuntimeOptions::session_config);
+}
+
 }  // namespace
 
 void register_onnxruntime_executor(py::module_& module) {
   register_description(module);
-  module.def(
-      "make_onnxruntime_executor",
-      [](const py::object& model, std::string library_path, std::size_t intra_op_threads,
-         std::size_t lone_threads, Dimensions dimensions, const InputDimensions& input_dimensions,
-         std::map<std::string, bool> shared_inputs, std::vector<std::string> outputs,
-         std::vector<std::pair<std::string, std::string>> session_config) {
-        OnnxRuntimeOptions options = options_of(std::move(dimensions), input_dimensions,
-                                                std::move(shared_inputs), std::move(outputs));
-        options.library_path = std::move(library_path);
-        options.intra_op_threads = intra_op_threads;
-        options.lone_threads = lone_threads;
-        options.session_config = std::move(session_config);
-        return make(model, options);
-      },
-      py::arg("model"), py::kw_only(), py::arg("library_path"), py::arg("intra_op_threads"),
-      py::arg("lone_threads"), py::arg("dimensions"), py::arg("input_dimensions"),
-      py::arg("shared_inputs"), py::arg("wanted_outputs"), py::arg("session_config"),
-      "Loads a model from a path (str) or from bytes.");
+  register_declarations(module);
+  register_onnxruntime_options(module);
+  module.def("make_onnxruntime_executor", &make, py::arg("model"), py::arg("options"),
+             "Loads a model from a path (str) or from bytes.");
   module.def(
       "onnx_description",
       [](const Executor& executor) -> std::optional<OnnxModelDescription> {
@@ -114,17 +159,11 @@ void register_onnxruntime_executor(py::module_& module) {
   module.def(
       "onnx_batching",
       [](const std::vector<OnnxTensorDeclaration>& inputs,
-         const std::vector<OnnxTensorDeclaration>& outputs, Dimensions dimensions,
-         const InputDimensions& input_dimensions, std::map<std::string, bool> shared_inputs,
-         std::vector<std::string> wanted_outputs) {
-        OnnxBatching batching =
-            onnx_batching(inputs, outputs,
-                          options_of(std::move(dimensions), input_dimensions,
-                                     std::move(shared_inputs), std::move(wanted_outputs)));
+         const std::vector<OnnxTensorDeclaration>& outputs, const OnnxRuntimeOptions& options) {
+        OnnxBatching batching = onnx_batching(inputs, outputs, options);
         return std::pair(std::move(batching.spec), std::move(batching.overrides));
       },
-      py::arg("inputs"), py::arg("outputs"), py::kw_only(), py::arg("dimensions"),
-      py::arg("input_dimensions"), py::arg("shared_inputs"), py::arg("wanted_outputs"),
+      py::arg("inputs"), py::arg("outputs"), py::arg("options"),
       "The rules of make_onnxruntime_executor for declared inputs and outputs: the spec, and the "
       "values that a session can be told by dimension name.");
 }

@@ -3,6 +3,9 @@
 #include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
+#include <utility>
+#include <vector>
+
 #include "register.hpp"
 #include "seconds.hpp"
 
@@ -24,10 +27,30 @@ void register_options(py::module_& module) {
       .value("raise_", OnFull::raise)
       .finalize();
 
+  py::class_<Lengths>(module, "Lengths", "Sizes by which a free dimension is padded.")
+      .def(py::init([](std::vector<std::int64_t> gears, std::int64_t largest) {
+             return Lengths{std::move(gears), largest};
+           }),
+           py::arg("gears"), py::arg("largest"))
+      .def_readonly("gears", &Lengths::gears)
+      .def_readonly("largest", &Lengths::largest);
+  py::class_<DimsGear>(module, "DimsGear", "A size for each free dimension, and a batch size.")
+      .def(py::init([](std::size_t batch_size, std::vector<std::int64_t> sizes) {
+             return DimsGear{batch_size, std::move(sizes)};
+           }),
+           py::arg("batch_size"), py::arg("sizes"))
+      .def_readonly("batch_size", &DimsGear::batch_size, "0: any.")
+      .def_readonly("sizes", &DimsGear::sizes, "In the order of ModelSpec.dimensions.");
+
   py::class_<BatchingOptions>(module, "BatchingOptions", "What can be set about batching.")
       .def(py::init<>())
       .def_readwrite("max_batch_size", &BatchingOptions::max_batch_size)
       .def_readwrite("gears", &BatchingOptions::gears)
+      .def_readwrite("lengths", &BatchingOptions::lengths, "By the dimension's name.")
+      .def_readwrite("image_sizes", &BatchingOptions::image_sizes, "Pairs of height and width.")
+      .def_readwrite("dims", &BatchingOptions::dims)
+      .def_readwrite("pads", &BatchingOptions::pads)
+      .def_readwrite("set_size", &BatchingOptions::set_size)
       .def_readwrite("fill", &BatchingOptions::fill)
       .def_readwrite("batching", &BatchingOptions::batching)
       .def_property(

@@ -19,8 +19,8 @@ class Core;
 class PythonExecutor final : public Executor {
  public:
   /// `function(inputs, outputs)`: inputs are arrays over the batch's rows, valid until it returns;
-  /// outputs are arrays to write into, or None where the shape is known only after the run. It
-  /// returns one array (or None: written in place) for each output, or a pair of that list and a
+  /// outputs are arrays to write into, or None where the shape is known only after the run, as are
+  /// all where rows differ in shape. It returns one array (or None: written in place) for each output, or a pair of that list and a
   /// dict from row to the exception that the row's request gets. `terminate()`, or None, is called
   /// when runs are to end early. `may_keep_arrays`: memory that is gone after a run is copied for
   /// the function, so that an array that it keeps stays readable.

@@ -23,6 +23,8 @@ void register_stats(py::module_& module) {
       .def_readonly("refused", &Stats::refused)
       .def_readonly("rows", &Stats::rows)
       .def_readonly("padded_rows", &Stats::padded_rows)
+      .def_readonly("elements", &Stats::elements)
+      .def_readonly("padded_elements", &Stats::padded_elements)
       .def_readonly("batches", &Stats::batches)
       .def_readonly("failed_runs", &Stats::failed_runs)
       .def_readonly("reruns", &Stats::reruns)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dynbatch._batch_inputs import BatchInput, BatchOutput
 from dynbatch._batcher import BatchedFunction, Batcher, batched
 from dynbatch._core import __version__
+from dynbatch._declarations import Input, Output
 from dynbatch._errors import (
     Cancelled,
     Closed,
@@ -29,9 +31,11 @@ from dynbatch._future import Future
 from dynbatch._gear_model import GearModel
 from dynbatch._model import Model, load
 from dynbatch._stats import Gear, GearBytes, GearTable, MemoryPlan, Quantiles, Stats
-from dynbatch._tensors import Input, ModelMetadata, NodeArg, Output
+from dynbatch._tensors import ModelMetadata, NodeArg
 
 __all__ = [
+    "BatchInput",
+    "BatchOutput",
     "BatchedFunction",
     "Batcher",
     "Cancelled",

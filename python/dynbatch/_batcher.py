@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from dynbatch import _core
+from dynbatch._declarations import Input, Output, declared_for_function
 from dynbatch._errors import Closed, Error, ExecutionError, InvalidArgument
 from dynbatch._fork import Process
 from dynbatch._function import (
@@ -30,7 +31,7 @@ from dynbatch._options import (
 )
 from dynbatch._runtime import Runtime
 from dynbatch._submitter import Submitter
-from dynbatch._tensors import Array, Feeds, Input, Output, Outputs, declared_by_name
+from dynbatch._tensors import Array, Feeds, Outputs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -112,10 +113,10 @@ class Batcher(Submitter):
                 "function: expected one that returns its answer, got a coroutine function"
             )
         self._function = function
-        self._inputs = declared_by_name("inputs", inputs, Input)
+        self._inputs = declared_for_function("inputs", inputs, Input)
         named_by_example = example if isinstance(example, Mapping) else ()
         self._order = list(dict.fromkeys([*self._inputs, *named_by_example]))
-        self._outputs = declared_by_name("outputs", outputs, Output)
+        self._outputs = declared_for_function("outputs", outputs, Output)
         self._reruns = rerun_on_failure
         self._options = Batching(
             max_batch_size=max_batch_size,

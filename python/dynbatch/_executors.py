@@ -11,18 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dynbatch import _core, _onnxruntime
+from dynbatch._batch_inputs import BatchInput, BatchOutput, declared_list
 from dynbatch._cpus import available_cpus
+from dynbatch._declarations import Input, Output, input_declarations, output_declarations
 from dynbatch._errors import InvalidArgument, ModelError, ModelNotFound
 from dynbatch._options import listed, mapped, one_of, positive
-from dynbatch._tensors import (
-    ONNX_TYPES,
-    Dimensions,
-    Input,
-    ModelMetadata,
-    NodeArg,
-    shared_flags,
-    split_dimensions,
-)
+from dynbatch._tensors import ONNX_TYPES, Dimensions, ModelMetadata, NodeArg, split_dimensions
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -43,12 +37,28 @@ class OnnxOptions:
 
     dimensions: Dimensions | None
     inputs: Mapping[str, Input] | None
-    outputs: Sequence[str] | None
+    outputs: Sequence[str] | Mapping[str, Output] | None
     intra_op_threads: int | None
     execution: str | None
     providers: Providers | None
     session_config: Mapping[str, str] | None
     lone_threads: int = 0  # as in C++: 0 for none; only native execution has such runs
+    ragged: Sequence[str] | None = None
+    batch_inputs: Sequence[BatchInput] | None = None
+    batch_outputs: Sequence[BatchOutput] | None = None
+
+    def native(self) -> _core.OnnxRuntimeOptions:
+        """What both executions give to the core."""
+        options = _core.OnnxRuntimeOptions()
+        options.dimensions, options.input_dimensions = split_dimensions(self.dimensions)
+        options.inputs = input_declarations(self.inputs, self.ragged)
+        options.output_declarations = output_declarations(self.outputs)
+        options.outputs = wanted_outputs(self)
+        inputs = declared_list("batch_inputs", self.batch_inputs, BatchInput)
+        options.batch_inputs = [declared._native() for declared in inputs]
+        outputs = declared_list("batch_outputs", self.batch_outputs, BatchOutput)
+        options.batch_outputs = [declared._native() for declared in outputs]
+        return options
 
 
 @dataclass(frozen=True)
@@ -131,8 +141,8 @@ def threads_for_hint(
 
 
 def wanted_outputs(options: OnnxOptions) -> list[str]:
-    """The outputs that are asked for by name; none: all."""
-    if options.outputs is None:
+    """The outputs that are asked for by name; none: all, as where they are declared."""
+    if options.outputs is None or isinstance(options.outputs, Mapping):
         return []
     names = listed("outputs", options.outputs, "output names")
     if not all(isinstance(name, str) for name in names):
@@ -146,6 +156,13 @@ def selected(nodes: Sequence[Any], names: Sequence[str]) -> list[Any]:
     """The declarations with these names, in their order; no names: all."""
     by_name = {node.name: node for node in nodes}
     return [by_name[name] for name in names or by_name]
+
+
+def given_by_callers(nodes: Sequence[Any], spec: _core.ModelSpec) -> list[Any]:
+    """The declarations of inputs without those that are made of each batch."""
+    by_request = (_core.Made.no, _core.Made.mask, _core.Made.length)
+    of_batch = {tensor.name for tensor in spec.inputs if tensor.made not in by_request}
+    return [node for node in nodes if node.name not in of_batch]
 
 
 def provider_names(providers: Providers | None) -> list[str]:
@@ -223,19 +240,12 @@ def _from_session(session: Any, options: OnnxOptions) -> OnnxExecutor:
 
 
 def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
-    by_name, by_axis = split_dimensions(options.dimensions)
-    threads = options.intra_op_threads or 1
-    executor = _core.make_onnxruntime_executor(
-        model,
-        library_path=_onnxruntime.library_path(),
-        intra_op_threads=threads,
-        lone_threads=options.lone_threads if _may_be_held_twice(model) else 0,
-        dimensions=by_name,
-        input_dimensions=by_axis,
-        shared_inputs=shared_flags(options.inputs),
-        wanted_outputs=wanted_outputs(options),
-        session_config=session_entries(options),
-    )
+    native = options.native()
+    native.library_path = _onnxruntime.library_path()
+    native.intra_op_threads = options.intra_op_threads or 1
+    native.lone_threads = options.lone_threads if _may_be_held_twice(model) else 0
+    native.session_config = session_entries(options)
+    executor = _core.make_onnxruntime_executor(model, native)
     description = _core.onnx_description(executor)
     if description is None:
         raise ModelError("the native executor does not describe its model")
@@ -243,7 +253,9 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
     return OnnxExecutor(
         executor=executor,
         execution="native",
-        inputs=[_node_arg(declaration) for declaration in description.inputs],
+        inputs=given_by_callers(
+            [_node_arg(declaration) for declaration in description.inputs], executor.spec
+        ),
         outputs=selected(
             [_node_arg(declaration) for declaration in description.outputs],
             wanted_outputs(options),

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from dynbatch import _core
+from dynbatch._declarations import Input, Output
 from dynbatch._errors import Closed, ExecutionError, InvalidArgument, InvalidInput, ModelError
-from dynbatch._tensors import Array, Feeds, Input, Output
+from dynbatch._tensors import Array, Feeds
 
 # What a row fails with, by row.
 Failures = dict[int, BaseException]
@@ -207,7 +208,7 @@ def output_specs(outputs: Mapping[str, Output]) -> list[_core.TensorSpec]:
         _core.TensorSpec(
             name,
             np.dtype(declared.dtype),
-            [-1 if size is None else size for size in declared.shape],
+            [-1 if size is None else size for size in declared.shape or ()],
         )
         for name, declared in outputs.items()
     ]

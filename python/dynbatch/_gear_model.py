@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dynbatch import _core
+from dynbatch._declarations import Input, Output
 from dynbatch._errors import InvalidArgument
 from dynbatch._executors import OnnxOptions, Providers, Source, make_executor
 from dynbatch._options import gears_of, positive
 from dynbatch._stats import GearTable, MemoryPlan
-from dynbatch._tensors import Dimensions, Feeds, Input, Outputs
+from dynbatch._tensors import Dimensions, Feeds, Outputs
 
 
 class GearModel:
@@ -27,7 +28,7 @@ class GearModel:
         gears: Sequence[int],
         dimensions: Dimensions | None = None,
         inputs: Mapping[str, Input] | None = None,
-        outputs: Sequence[str] | None = None,
+        outputs: Sequence[str] | Mapping[str, Output] | None = None,
         intra_op_threads: int | None = None,
         execution: str | None = None,
         providers: Providers | None = None,
@@ -39,8 +40,9 @@ class GearModel:
             model: As for `load`, and so are the options below.
             gears: 1 to 100 batch sizes, in an order of your own, without duplicates.
             dimensions: Values for free dimensions other than the batch.
-            inputs: Which inputs have no batch axis.
-            outputs: Names of the outputs that are wanted; None: all.
+            inputs: What their declarations in the model do not tell, by name.
+            outputs: Names of the outputs that are wanted, or declarations of outputs by name;
+                None: all.
             intra_op_threads: ONNX Runtime's threads for one run; None: 1.
             execution: "native", "python" or None.
             providers: As InferenceSession takes them.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from dynbatch import _core
+from dynbatch._batch_inputs import BatchInput, BatchOutput
 from dynbatch._cpus import available_cpus
+from dynbatch._declarations import Input, Output
 from dynbatch._errors import InvalidArgument, InvalidInput, RowsMixWarning
 from dynbatch._executors import (
     OnnxExecutor,
@@ -17,6 +20,7 @@ from dynbatch._executors import (
     is_session,
     make_executor,
     threads_for_hint,
+    wanted_outputs,
 )
 from dynbatch._options import (
     DEFAULT_MAX_BATCH_SIZE,
@@ -26,8 +30,10 @@ from dynbatch._options import (
     positive,
 )
 from dynbatch._runtime import Runtime
+from dynbatch._shapes import Dims, Lengths, Shapes
 from dynbatch._submitter import Submitter
-from dynbatch._tensors import Array, Dimensions, Feeds, Input
+from dynbatch._tensors import Array, Dimensions, Feeds
+from dynbatch._triton import read_config
 from dynbatch._warn import warn
 
 
@@ -77,8 +83,18 @@ class Model(Submitter):
         runtime = self._runtime or self._start(None)
         return runtime.core.run(input_feed, outputs, self._full_to_callers)
 
+    @property
+    def dimensions(self) -> list[str]:
+        """The names of the dimensions whose sizes may differ between requests, without the batch:
+        the model's own, or "input[axis]". `Gear.sizes` has their order.
+        """
+        runtime = self._runtime or self._start(None)
+        return runtime.core.spec.dimensions
+
     def get_inputs(self) -> list[Any]:
-        """The inputs as the model declares them: objects with `name`, `type` and `shape`."""
+        """The inputs as the model declares them: objects with `name`, `type` and `shape`. What the
+        runtime makes of each batch (`batch_inputs`) is not among them.
+        """
         return list(self._declared_inputs)
 
     def get_outputs(self) -> list[Any]:
@@ -125,7 +141,16 @@ def load(
     fill: str | bool = "auto",
     dimensions: Dimensions | None = None,
     inputs: Mapping[str, Input] | None = None,
-    outputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | Mapping[str, Output] | None = None,
+    ragged: Sequence[str] | None = None,
+    batch_inputs: Sequence[BatchInput] | None = None,
+    batch_outputs: Sequence[BatchOutput] | None = None,
+    lengths: Lengths | None = None,
+    image_sizes: Sequence[tuple[int, int]] | None = None,
+    dims: Dims | None = None,
+    pads: bool = False,
+    set_size: int = 1,
+    config: str | os.PathLike[str] | None = None,
     hint: str | None = None,
     workers: int | None = None,
     intra_op_threads: int | None = None,
@@ -153,10 +178,35 @@ def load(
         fill: Whether a batch must have exactly the size of a gear: True, False, or "auto" for where
             the model needs it. What is missing is filled with a row of the warm-up.
         dimensions: Values for free dimensions other than the batch, by name or by (input, axis).
-        inputs: `Input(shared=...)` by name, for inputs whose shape does not tell whether they have
-            a batch axis.
+            Those that stay free may differ between requests: without `lengths`, `image_sizes` and
+            `dims` requests run together where their sizes are equal.
+        inputs: `Input(...)` by name: what an input's shape does not tell (whether it has a batch
+            axis, and where), and how it is padded.
         outputs: Names of the outputs that are wanted, in that order; None: all. What is left out is
-            not computed where ONNX Runtime can avoid it, and takes no memory.
+            not computed where ONNX Runtime can avoid it, and takes no memory. Or a mapping from
+            name to `Output(...)`, which declares outputs and selects none: all are wanted.
+        ragged: Inputs whose rows follow each other in one flat tensor, whatever their shapes; as
+            `Input(ragged=True)`.
+        batch_inputs: Inputs that the runtime makes for each batch, as `BatchInput(...)`.
+        batch_outputs: Outputs in one flat tensor that is taken apart, as `BatchOutput(...)`.
+        lengths: How free dimensions are padded, by name or by (input, axis, counted with the batch
+            axis). A list: up to the smallest of these sizes that fits all rows of a batch. An int:
+            up to the longest row of a batch, which is at most this. Longer rows are refused.
+        image_sizes: Pairs of height and width, which are the last two axes of the one image input:
+            each is prepared, and others are refused.
+        dims: Mappings from free dimension (by name or by (input, axis)) to size, and from "batch"
+            to a batch size if that is part of it: each is prepared, and others are refused.
+        pads: Rows smaller than an image size or one of `dims` are padded up to the smallest that
+            fits, instead of being refused.
+        set_size: Of models whose rows differ in shape: batches that each worker prepares ahead, the
+            one that runs included. 1 to 8.
+        config: The path of a Triton model configuration (config.pbtxt), from which
+            `max_batch_size`, `input`, `batch_input`, `batch_output` and `dynamic_batching`'s
+            `max_queue_delay_microseconds` are taken, each unless the option here says something
+            else than its default. Dimensions that `input` fixes are bound. What would change
+            answers, errors or their order is refused; what tunes or serves is ignored
+            (`preferred_batch_size`, `instance_group`, `optimization`, names, and whether there is
+            `dynamic_batching` at all). Needs `pip install dynbatch[triton]`.
         hint: "latency": one worker that has all CPUs; "throughput": a worker for each CPU, each
             with one thread. None: as "throughput", but a run that is alone (nothing else runs or
             waits) gets all CPUs where the times measured at load say that this is faster. Such runs
@@ -194,17 +244,8 @@ def load(
     Warns:
         RowsMixWarning: Rows mix, or the probe could not run: requests are not merged.
     """
-    live = is_session(model)
-    if live:
-        # Its threads are its own, and usually all of them: one batch at a time.
-        run_workers, run_threads = positive("workers", workers) or 1, intra_op_threads
-        threads_for_hint(hint, workers, None)
-        lone_threads = 0
-    else:
-        threads = threads_for_hint(hint, workers, intra_op_threads)
-        run_workers, run_threads = threads.workers, threads.intra_op
-        lone_threads = threads.lone
-        _warn_about_many_threads(run_workers, run_threads)
+    full = on_full_of(on_full)
+    run_workers, run_threads, lone_threads = _threads(model, hint, workers, intra_op_threads)
     batching_options = Batching(
         max_batch_size=max_batch_size,
         gears=gears,
@@ -217,30 +258,42 @@ def load(
         verify=verify,
         row_tolerance=row_tolerance,
     )
-    full = on_full_of(on_full)
+    onnx_options = OnnxOptions(
+        dimensions,
+        inputs,
+        outputs,
+        run_threads,
+        execution,
+        providers,
+        session_config,
+        lone_threads,
+        ragged,
+        batch_inputs,
+        batch_outputs,
+    )
+    triton = None if config is None else read_config(config)
+    if triton is not None:
+        batching_options = triton.fill_batching(batching_options)
+        onnx_options = triton.fill_onnx(onnx_options)
+    shapes = Shapes(lengths, image_sizes, dims, pads, set_size)
     # Before the model is opened: what is wrong with an option should not take a load to find out.
     batching_options.native(own_workers=True)
-    onnx = make_executor(
-        model,
-        OnnxOptions(
-            dimensions,
-            inputs,
-            outputs,
-            run_threads,
-            execution,
-            providers,
-            session_config,
-            lone_threads,
-        ),
-    )
+    shapes.check()
+    onnx = make_executor(model, onnx_options)
+    if triton is not None:
+        triton.check(onnx.inputs, None if wanted_outputs(onnx_options) else onnx.outputs)
+    return _started(onnx, batching_options, shapes, full)
+
+
+def _started(
+    onnx: OnnxExecutor, options: Batching, shapes: Shapes, full: _core.OnFull | None
+) -> Model:
     native = onnx.execution == "native"
+    core_options = options.native(own_workers=native)
+    shapes.put_into(core_options, onnx.executor.spec)
 
     def make() -> _core.Batcher:
-        return _core.Batcher(
-            onnx.executor,
-            batching_options.native(own_workers=native),
-            batching_options.examples,
-        )
+        return _core.Batcher(onnx.executor, core_options, options.examples)
 
     runtime = Runtime.native(make) if native else Runtime.python(make)
     try:
@@ -249,6 +302,19 @@ def load(
     except BaseException:  # warnings may be errors, and Ctrl-C comes at any time
         runtime.close(drain=False)
         raise
+
+
+def _threads(
+    model: Source, hint: str | None, workers: int | None, intra_op_threads: int | None
+) -> tuple[int, int | None, int]:
+    """Workers, threads of each run, and threads of a run that is alone."""
+    if is_session(model):
+        # Its threads are its own, and usually all of them: one batch at a time.
+        threads_for_hint(hint, workers, None)
+        return positive("workers", workers) or 1, intra_op_threads, 0
+    threads = threads_for_hint(hint, workers, intra_op_threads)
+    _warn_about_many_threads(threads.workers, threads.intra_op)
+    return threads.workers, threads.intra_op, threads.lone
 
 
 def warn_if_rows_mix(core: _core.Batcher, caller: FrameType | None = None) -> None:

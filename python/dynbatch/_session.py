@@ -13,13 +13,14 @@ from dynbatch._executors import (
     CPU_PROVIDER,
     OnnxExecutor,
     OnnxOptions,
+    given_by_callers,
     provider_names,
     selected,
     session_entries,
     wanted_outputs,
 )
 from dynbatch._onnxruntime import warn_about_two_builds
-from dynbatch._tensors import ONNX_TYPES, Array, shared_flags, split_dimensions
+from dynbatch._tensors import ONNX_TYPES, Array
 
 _DTYPES = {onnx_type: dtype for dtype, onnx_type in ONNX_TYPES.items()}
 
@@ -32,7 +33,7 @@ _MOST_THREADS = 4096
 
 
 class SessionRun:
-    """Runs one batch in a session: called by the core with arrays over gear memory."""
+    """Runs one batch in a session: called by the core with arrays over the memory of a batch."""
 
     def __init__(self, session: Any, spec: _core.ModelSpec) -> None:
         import onnxruntime
@@ -147,7 +148,7 @@ def _executor(session: Any, declared: Any, options: OnnxOptions, *, is_live: boo
     return OnnxExecutor(
         executor=_core.make_python_executor(spec, run, run.terminate, True, False),
         execution="python",
-        inputs=list(declared.get_inputs()),
+        inputs=given_by_callers(declared.get_inputs(), spec),
         outputs=selected(declared.get_outputs(), wanted_outputs(options)),
         metadata=declared.get_modelmeta(),
         providers=list(session.get_providers()),
@@ -158,7 +159,6 @@ def _executor(session: Any, declared: Any, options: OnnxOptions, *, is_live: boo
 def _batching(
     declared: Any, session: Any, options: OnnxOptions
 ) -> tuple[_core.ModelSpec, list[tuple[str, int]]]:
-    by_name, by_axis = split_dimensions(options.dimensions)
     wanted = wanted_outputs(options)
     outputs = [
         node
@@ -174,10 +174,7 @@ def _batching(
             _declaration("output", node, "name the outputs that you want, without it")
             for node in outputs
         ],
-        dimensions=by_name,
-        input_dimensions=by_axis,
-        shared_inputs=shared_flags(options.inputs),
-        wanted_outputs=wanted,
+        options.native(),
     )
 
 

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 from dynbatch import _core
 
+_KINDS = {
+    _core.GearKind.batch: "batch size",
+    _core.GearKind.image_size: "image size",
+    _core.GearKind.dims: "dims",
+    _core.GearKind.lengths: "lengths",
+}
+
 
 @dataclass(frozen=True)
 class Quantiles:
@@ -27,7 +34,8 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Gear:
-    """A batch size that is prepared, with what was measured for it at load.
+    """A batch size (and where shapes differ, sizes of the free dimensions) that is prepared, with
+    what was measured for it at load.
 
     Attributes:
         batch_size: Rows of a batch.
@@ -36,6 +44,8 @@ class Gear:
             gears above the cap.
         input_bytes: Bytes of all batched inputs at this size.
         output_bytes: Bytes of all outputs of known shape at this size.
+        sizes: Sizes of the free dimensions, in the order of `Model.dimensions`; empty: the gear is
+            a batch size alone.
     """
 
     batch_size: int
@@ -43,6 +53,7 @@ class Gear:
     seconds_alone: float | None
     input_bytes: int
     output_bytes: int
+    sizes: tuple[int, ...] = ()
 
     @property
     def seconds_per_row(self) -> float:
@@ -60,7 +71,7 @@ class GearTable:
             time per row is within 3 % of the best one; "always": the largest gear; "off": requests
             run alone.
         filled: Whether every batch has exactly the size of a gear.
-        kind: What a gear fixes; "batch size" is the only kind so far.
+        kind: What a gear settles: "batch size", and with it "image size", "dims" or "lengths".
     """
 
     gears: tuple[Gear, ...]
@@ -77,10 +88,11 @@ class GearTable:
                 gear.seconds_alone,
                 gear.input_bytes,
                 gear.output_bytes,
+                tuple(gear.sizes),
             )
             for gear in native.gears
         )
-        return cls(gears, native.cap, native.filled)
+        return cls(gears, native.cap, native.filled, _KINDS[native.kind])
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,9 @@ class Stats:
         refused: Requests that were never accepted: invalid, queue full, closed.
         rows: Rows of requests that were run.
         padded_rows: Rows added to fill a gear.
+        elements: Of models whose rows differ in shape: elements of batched inputs that requests
+            brought.
+        padded_elements: Of the same, elements that padding added.
         batches: Runs, reruns included; warm-up and probe are not counted.
         failed_runs, reruns: Runs that failed; runs made to find the guilty request of such a run.
         batches_by_size: At index n the batches of n rows, filling not counted.
@@ -171,6 +186,8 @@ class Stats:
     refused: int
     rows: int
     padded_rows: int
+    elements: int
+    padded_elements: int
     batches: int
     failed_runs: int
     reruns: int
@@ -211,6 +228,8 @@ class Stats:
             refused=native.refused,
             rows=native.rows,
             padded_rows=native.padded_rows,
+            elements=native.elements,
+            padded_elements=native.padded_elements,
             batches=native.batches,
             failed_runs=native.failed_runs,
             reruns=native.reruns,

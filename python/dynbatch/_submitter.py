@@ -51,10 +51,11 @@ class Submitter(ABC):
         Otherwise its rows share a batch with those of other callers.
 
         Args:
-            feeds: Arrays by input name, each with the batch axis first and the same number of rows;
-                shared inputs without it. A model with one input also takes the bare array. Any
-                number of rows: none gives empty arrays, more than the largest batch are cut and
-                joined. Nothing reads the arrays after the call.
+            feeds: Arrays by input name, each with the batch axis (first, unless it is declared to
+                be elsewhere) and the same number of rows; shared inputs without it. Masks and
+                lengths that the runtime can make may be left out, and a model with one input beside
+                them also takes the bare array. Any number of rows: none gives empty arrays, more
+                than the largest batch are cut and joined. Nothing reads the arrays after the call.
             timeout: The request's deadline in seconds from now; None: none.
 
         Returns:

@@ -1,10 +1,10 @@
-"""Tensors as callers see them: feeds and outputs, declarations of inputs and outputs."""
+"""Tensors as callers see them: feeds and outputs, and what a model tells about them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,51 +19,6 @@ Feeds: TypeAlias = Mapping[str, npt.ArrayLike] | npt.ArrayLike
 Outputs: TypeAlias = dict[str, Array]
 #: Values for free dimensions, by the dimension's name or by (input, axis).
 Dimensions: TypeAlias = Mapping[str | tuple[str, int], int]
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a caller declares about one input.
-
-    Args:
-        shared: True for an input without a batch axis, False for one that has one. None: a scalar,
-            or an input whose leading dimension is static, is shared.
-        dtype: The element type. For functions only; a model declares its own.
-        shape: The shape of one row, without the batch axis (of the whole array if shared). For
-            functions only.
-    """
-
-    shared: bool | None = None
-    dtype: npt.DTypeLike | None = None
-    shape: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        """Raises InvalidArgument for what is no declaration."""
-        if self.shared is not None and not isinstance(self.shared, bool):
-            raise InvalidArgument(f"shared: expected True, False or None, got {self.shared!r}")
-        if self.dtype is not None:
-            _check_dtype(self.dtype)
-        if self.shape is not None:
-            _check_shape(self.shape, "ints of at least 0")
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a caller declares about one output of a function.
-
-    Args:
-        dtype: The element type.
-        shape: The shape of one row, without the batch axis; None for a dimension that only a run
-            shows.
-    """
-
-    dtype: npt.DTypeLike
-    shape: tuple[int | None, ...]
-
-    def __post_init__(self) -> None:
-        """Raises InvalidArgument for what is no declaration."""
-        _check_dtype(self.dtype)
-        _check_shape(self.shape, "ints of at least 0, or None", (None,))
 
 
 @dataclass(frozen=True)
@@ -141,36 +96,6 @@ def typed(numbers: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
     return array
 
 
-_Declared = TypeVar("_Declared", Input, Output)
-
-
-def declared_by_name(argument: str, declared: Any, kind: type[_Declared]) -> dict[str, _Declared]:
-    """Declarations of inputs or outputs; None: there are none."""
-    expected = f"dynbatch.{kind.__name__}"
-    checked = {}
-    for name, value in mapped(argument, declared, expected).items():
-        if not isinstance(name, str):
-            raise InvalidArgument(f"{argument}: expected names as keys, got {name!r}")
-        if not isinstance(value, kind):
-            raise InvalidArgument(f"{argument}[{name!r}]: expected {expected}, got {value!r}")
-        checked[name] = value
-    return checked
-
-
-def shared_flags(inputs: Mapping[str, Input] | None) -> dict[str, bool]:
-    """Which inputs are declared to be shared, or not to be; of a model, which declares the rest."""
-    flags = {}
-    for name, declared in declared_by_name("inputs", inputs, Input).items():
-        if declared.dtype is not None or declared.shape is not None:
-            raise InvalidArgument(
-                f"inputs[{name!r}]: a model declares its own dtype and shape; bind free dimensions "
-                "with dimensions={...}"
-            )
-        if declared.shared is not None:
-            flags[name] = declared.shared
-    return flags
-
-
 def split_dimensions(
     dimensions: Dimensions | None,
 ) -> tuple[dict[str, int], dict[tuple[str, int], int]]:
@@ -182,34 +107,24 @@ def split_dimensions(
             raise InvalidArgument(f"dimensions[{key!r}]: expected an int, got {value!r}")
         if abs(value) >= 1 << 63:
             raise InvalidArgument(f"dimensions[{key!r}]: expected less than 2**63, got {value}")
-        if isinstance(key, str):
-            by_name[key] = int(value)
-        elif (
-            isinstance(key, tuple)
-            and len(key) == 2
-            and isinstance(key[0], str)
-            and isinstance(key[1], int)
-            and 0 <= key[1] < 1 << 63
-        ):
-            by_axis[key] = int(value)
+        place = dimension_key("dimensions", key)
+        if isinstance(place, str):
+            by_name[place] = int(value)
         else:
-            raise InvalidArgument(
-                f"dimensions: expected a name or (input, axis) as key, got {key!r}"
-            )
+            by_axis[place] = int(value)
     return by_name, by_axis
 
 
-def _check_dtype(dtype: Any) -> None:
-    try:
-        np.dtype(dtype)
-    except TypeError:
-        raise InvalidArgument(f"dtype: expected a NumPy dtype, got {dtype!r}") from None
-
-
-def _check_shape(shape: Any, of: str, unknown: tuple[None, ...] = ()) -> None:
-    if not isinstance(shape, Sequence) or not all(
-        size in unknown
-        or (isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 0)
-        for size in shape
+def dimension_key(argument: str, key: Any) -> str | tuple[str, int]:
+    """The name of a dimension, or an input and an axis."""
+    if isinstance(key, str):
+        return key
+    if (
+        isinstance(key, tuple)
+        and len(key) == 2
+        and isinstance(key[0], str)
+        and isinstance(key[1], int)
+        and 0 <= key[1] < 1 << 63
     ):
-        raise InvalidArgument(f"shape: expected a tuple of {of}, got {shape!r}")
+        return key
+    raise InvalidArgument(f"{argument}: expected a name or (input, axis) as key, got {key!r}")

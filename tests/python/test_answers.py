@@ -129,10 +129,3 @@ def test_real_models_with_the_defaults(real: RealCase, execution: str) -> None:
         execution=execution,
         dimensions=real.model.dimensions,
     )
-
-
-def test_real_model_with_batch_on_another_axis_is_refused() -> None:
-    silero = real_models()["silero_vad"]
-    for execution in EXECUTIONS:
-        with pytest.raises(dynbatch.ModelError, match="on axis 1"):
-            dynbatch.load(silero.path, execution=execution, dimensions=silero.dimensions)

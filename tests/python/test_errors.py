@@ -38,22 +38,6 @@ def test_models_that_cannot_be_batched_are_refused(
         dynbatch.load(models[name], execution=execution)
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS)
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("free_named", r'dimensions=\{"height": value, "width": value\}'),
-        ("free_named_alike", r'dimensions=\{\("x", 2\): value, \("x", 3\): value\}'),
-        ("free_unnamed", r'dimensions=\{\("x", 1\): value, \("x", 2\): value\}'),
-    ],
-)
-def test_unbound_dimensions_are_named(
-    name: str, hint: str, execution: str, models: dict[str, Path]
-) -> None:
-    with pytest.raises(dynbatch.ModelError, match=hint):
-        dynbatch.load(models[name], execution=execution)
-
-
 def test_a_missing_file_is_also_file_not_found() -> None:
     with pytest.raises(dynbatch.ModelError, match=r"no such model file: 'nowhere\.onnx'") as caught:
         dynbatch.load("nowhere.onnx")

@@ -80,10 +80,11 @@ def test_the_version_is_that_of_the_header_and_of_the_metadata() -> None:
 def test_load_has_the_documented_signature() -> None:
     parameters = inspect.signature(dynbatch.load).parameters
     assert list(parameters) == [
-        *("model", "max_batch_size", "gears", "fill", "dimensions", "inputs", "outputs", "hint"),
-        *("workers", "intra_op_threads", "max_queue_delay", "queue_capacity", "queue_bytes"),
-        *("on_full", "execution", "providers", "session_config", "batching", "verify"),
-        "row_tolerance",
+        *("model", "max_batch_size", "gears", "fill", "dimensions", "inputs", "outputs", "ragged"),
+        *("batch_inputs", "batch_outputs", "lengths", "image_sizes", "dims", "pads", "set_size"),
+        *("config", "hint", "workers", "intra_op_threads", "max_queue_delay", "queue_capacity"),
+        *("queue_bytes", "on_full", "execution", "providers", "session_config", "batching"),
+        *("verify", "row_tolerance"),
     ]
     options = list(parameters.values())[1:]
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in options)
@@ -91,6 +92,8 @@ def test_load_has_the_documented_signature() -> None:
     assert defaults == {
         "max_batch_size": 32,
         "fill": "auto",
+        "pads": False,
+        "set_size": 1,
         "max_queue_delay": 0.0,
         "queue_bytes": 64 << 20,
         "batching": "auto",
