@@ -24,6 +24,7 @@ import onnx
 import model_graphs
 import odd_graphs
 import recurrent_graphs
+import shape_graphs
 from model_graphs import Feeds, normal
 
 Dimensions = Mapping[str | tuple[str, int], int]
@@ -115,6 +116,10 @@ CASES: tuple[ModelCase, ...] = (
         normal(x=(4, 6)),
         dimensions={("x", 1): 4, ("x", 2): 6},
     ),
+    ModelCase(shape_graphs.free_sequence, Rows.INDEPENDENT, shape_graphs.free_sequence_feeds),
+    ModelCase(shape_graphs.axis_one, Rows.INDEPENDENT, shape_graphs.axis_one_feeds),
+    ModelCase(shape_graphs.free_image, Rows.INDEPENDENT, shape_graphs.free_image_feeds),
+    ModelCase(shape_graphs.shrinking_width, Rows.INDEPENDENT, shape_graphs.shrinking_width_feeds),
     ModelCase(odd_graphs.softmax_axis0, Rows.MIXED, normal(x=(8,))),
     ModelCase(odd_graphs.mean_axis0, Rows.MIXED, normal(x=(8,))),
     ModelCase(odd_graphs.cumsum_axis0, Rows.MIXED, normal(x=(8,))),

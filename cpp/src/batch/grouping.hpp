@@ -79,10 +79,10 @@ class Grouping {
   };
   /// The rows of a batch as they run, and where they lie in the cost table.
   struct BatchRows {
-    std::size_t filled = 0;
+    double filled = 0.0;
     CostTable::Place place;
   };
-  /// One choose(): what was asked, at hand for every step.
+  /// What choose() was asked, at hand for every step.
   struct Question {
     std::span<const GroupCandidate> waiting;
     const GroupLimits& limits;
@@ -92,25 +92,26 @@ class Grouping {
   struct Chunk {
     std::size_t begin;
     double seconds;
-    std::uint64_t members;  // of index i the bit 63 - i, so that the larger number has the older requests
+    std::uint64_t members;  // bit 63 - i for index i: the larger number has the older requests
   };
 
+  static bool alike(const Question& question, const Item& a, const Item& b) noexcept;
+  static BatchRows batch_rows(const Question& question, std::size_t rows) noexcept;
   void sort(const Question& question) noexcept;
-  bool all_alike(const Question& question) const noexcept;
   std::span<const std::uint16_t> in_order(const Question& question) noexcept;
   void place_rows(const Question& question) noexcept;
-  BatchRows batch_rows(const Question& question, std::size_t rows) const noexcept;
   template <class Visit>
   void for_each_chunk_before(std::size_t end, const Question& question, Visit visit) const noexcept;
   std::uint64_t best_members(const Question& question) noexcept;
   std::span<const std::uint16_t> indices_of(std::uint64_t members) noexcept;
 
-  std::size_t count_ = 0;   // requests that are looked at
-  std::size_t oldest_ = 0;  // where index 0 stands in sorted_
+  std::size_t count_ = 0;        // requests that are looked at
+  std::size_t oldest_ = 0;       // where index 0 stands in sorted_
+  std::size_t placed_rows_ = 0;  // up to which placed_ is known
   std::array<Item, kLookAhead> sorted_{};
-  std::array<BatchRows, kLookAhead + 1> placed_{};   // [rows]; larger numbers are placed when needed
-  std::array<double, kLookAhead + 1> before_{};      // [i]: least cost of the first i, up to oldest_
-  std::array<double, kLookAhead + 1> from_{};        // [i]: least cost of those from i on, behind oldest_
+  std::array<BatchRows, kLookAhead + 1> placed_{};  // [rows]
+  std::array<double, kLookAhead + 1> before_{};     // [i]: least cost of the first i, up to oldest_
+  std::array<double, kLookAhead + 1> from_{};  // [i]: least cost of those from i on, behind oldest_
   std::array<std::uint16_t, kLookAhead> chosen_{};
 };
 

@@ -1,89 +1,47 @@
 #include "kernels/pad.hpp"
 
-#include <algorithm>
 #include <cstring>
 
-#include "kernels/batch_inputs.hpp"
+#include "kernels/corner.hpp"
+#include "kernels/fill.hpp"
 
 namespace dynbatch {
 namespace {
 
-using Index = std::array<std::int64_t, Shape::kMaxRank>;
-
-// Calls visit(index) for every element of `shape`, in order.
-template <class Visit>
-void for_each(const Shape& shape, Visit visit) noexcept {
-  Index index{};
-  for (const std::int64_t dim : shape.dims()) {
-    if (dim <= 0) return;
-  }
-  for (;;) {
-    visit(index);
-    std::size_t axis = shape.rank();
-    while (axis > 0) {
-      --axis;
-      if (++index[axis] < shape[axis]) break;
-      index[axis] = 0;
-      if (axis == 0) return;
-    }
-    if (shape.rank() == 0) return;
-  }
-}
-
-std::size_t offset(const Shape& shape, const Index& index) noexcept {
-  std::size_t at = 0;
-  for (std::size_t axis = 0; axis < shape.rank(); ++axis)
-    at = at * static_cast<std::size_t>(shape[axis]) + static_cast<std::size_t>(index[axis]);
-  return at;
-}
-
-template <class T>
-PadValue value_of(T value, PadMode mode) noexcept {
-  PadValue pad{.bytes = {}, .mode = mode};
-  std::memcpy(pad.bytes.data(), &value, sizeof value);
-  return pad;
+/// memcpy forbids null even where there is nothing to copy, and an empty tensor may have no address.
+void copy(std::byte* target, const std::byte* source, std::size_t bytes) noexcept {
+  if (bytes != 0) std::memcpy(target, source, bytes);
 }
 
 }  // namespace
 
-PadValue pad_value(double value, DataType dtype, PadMode mode) noexcept {
-  switch (dtype) {
-    case DataType::float32: return value_of(static_cast<float>(value), mode);
-    case DataType::float64: return value_of(value, mode);
-    default: return value_of(static_cast<std::int64_t>(value), mode);
-  }
-}
-
 void place_rows(std::byte* target, const Shape& target_shape, std::size_t batch_axis,
                 std::size_t first_row, const std::byte* source, const Shape& source_shape,
                 std::size_t element_bytes, const PadValue& pad) noexcept {
-  Shape box;
-  for (std::size_t axis = 0; axis < target_shape.rank(); ++axis)
-    box.push_back(axis == batch_axis ? source_shape[axis] : target_shape[axis]);
-  for_each(box, [&](Index index) {
-    Index from = index;
-    bool inside = true;
-    for (std::size_t axis = 0; axis < box.rank(); ++axis) {
-      if (from[axis] < source_shape[axis]) continue;
-      inside = inside && pad.mode != PadMode::constant;
-      from[axis] = pad.mode == PadMode::edge ? source_shape[axis] - 1 : 0;
+  const bool repeats = pad.mode != PadMode::constant;
+  const Corner corner =
+      corner_of(source_shape, target_shape, batch_axis, first_row, element_bytes, repeats);
+  const Pattern pattern(pad.bytes, element_bytes);
+  const auto behind = [&](std::size_t level, std::byte* slab) noexcept {
+    if (repeats && corner.axes[level].count != 0) {
+      repeat_behind(corner, level, slab, pad.mode == PadMode::edge);
+    } else {
+      fill_behind(corner, level, slab, pattern);
     }
-    index[batch_axis] += static_cast<std::int64_t>(first_row);
-    std::memcpy(target + offset(target_shape, index) * element_bytes,
-                inside ? source + offset(source_shape, from) * element_bytes : pad.bytes.data(),
-                element_bytes);
-  });
+  };
+  for_each_run(corner, corner.depth - 1, target + corner.first_byte, source, copy, behind);
 }
 
 void cut_rows(std::byte* target, const Shape& target_shape, const std::byte* source,
               const Shape& source_shape, std::size_t batch_axis, std::size_t first_row,
               std::size_t element_bytes) noexcept {
-  for_each(target_shape, [&](const Index& index) {
-    Index from = index;
-    from[batch_axis] += static_cast<std::int64_t>(first_row);
-    std::memcpy(target + offset(target_shape, index) * element_bytes,
-                source + offset(source_shape, from) * element_bytes, element_bytes);
-  });
+  const Corner corner =
+      corner_of(target_shape, source_shape, batch_axis, first_row, element_bytes, false);
+  const auto copy_back = [](const std::byte* batch, std::byte* rows, std::size_t bytes) noexcept {
+    copy(rows, batch, bytes);
+  };
+  for_each_run(corner, corner.depth - 1, source + corner.first_byte, target, copy_back,
+               [](std::size_t, const std::byte*) noexcept {});
 }
 
 }  // namespace dynbatch

@@ -95,11 +95,15 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
   const ModelSpec& spec = core->executor->spec();
   refuse_shapes(spec, options);
   const BatchingPlan plan = plan_batching(spec, options);
-  if (spec.is_staged()) {
-    make_staged(*core, options, plan);
-  } else {
-    make_in_place(*core, options, plan);
+  if (!spec.is_staged()) {
+    try {
+      make_in_place(*core, options, plan);
+      return core;
+    } catch (const OutputAxisError&) {
+      // Outputs with several rows a row, another axis or none: dry runs tell how they are taken apart.
+    }
   }
+  make_staged(*core, options, plan);
   return core;
 }
 

@@ -121,7 +121,7 @@ ProbeResult probe_rows(TrialRun& trial, const SampleRows& samples, const ModelSp
     for (std::size_t row = 0; row < rows; ++row)
       samples.write_row(trial, row, row < order.size() ? order[row] : 0);
     const Failure failure = trial.run(rows);
-    if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
+    if (failure.code == ErrorCode::model) throw OutputAxisError(failure.message);
     if (failure) result.obstacle = failure.message;
     return !failure;
   };

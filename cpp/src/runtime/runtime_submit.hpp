@@ -92,7 +92,8 @@ std::optional<std::size_t> Runtime<P, Queue>::check(std::span<const InputView> i
       refusal = {.code = ErrorCode::invalid_input, .message = std::move(message), .cause = nullptr};
       return std::nullopt;
     };
-    if (const auto why = refuse_sizes(stager_->plan(), spec, key.sizes)) return invalid(*why);
+    const std::span<const std::int64_t> sizes(key.sizes.data(), spec.dimensions.size());
+    if (const auto why = refuse_sizes(stager_->plan(), spec, sizes)) return invalid(*why);
     const std::size_t most = queue_.arena().largest_piece();
     const std::size_t needed = key.payload_bytes(setup_.whole_requests ? *rows : 1);
     if (needed > most) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <dynbatch/error.hpp>
 #include <dynbatch/executor.hpp>
 
 #include "base/platform.hpp"
@@ -14,6 +15,12 @@
 #include "memory/output_block.hpp"
 
 namespace dynbatch {
+
+/// An output has not a row for each of the batch, on its first axis.
+class OutputAxisError : public Error {
+ public:
+  explicit OutputAxisError(const std::string& message) : Error(ErrorCode::model, message) {}
+};
 
 class TrialRun {
  public:

@@ -84,7 +84,7 @@ WarmUp warm_up(Executor& executor, const BatchingOptions& options, const Batchin
   }
   result.table.filled = plan.filled;
   Failure failure = time_gears(trial, result.table);
-  if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
+  if (failure.code == ErrorCode::model) throw OutputAxisError(failure.message);
   if (failure && (plan.filled || options.batching == Batching::always)) {
     throw Error(ErrorCode::model,
                 "the model failed at warm-up: " + failure.message +
