@@ -53,8 +53,8 @@ def lengths_of(count: int, largest: int) -> list[int]:
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize(
     "lengths",
-    [{"sequence": [8, 16, 32]}, {("ids", 1): 32}, {"sequence": [32]}],
-    ids=["gears", "longest", "one_gear"],
+    [{"sequence": [8, 16, 32]}, {("ids", 1): 32}],
+    ids=["gears", "longest"],
 )
 def test_padded_texts(lengths: Any, execution: str, models: dict[str, Path]) -> None:
     requests = texts(models["free_sequence"], lengths_of(48, 32))
@@ -116,7 +116,7 @@ def test_lengths_that_no_gear_holds_are_refused(execution: str, models: dict[str
         assert served.dimensions == ["sequence"]
         assert served.gears.kind == "lengths"
         assert {gear.sizes for gear in served.gears.gears} == {(8,), (16,)}
-        with pytest.raises(dynbatch.InvalidInput, match=r"(?s)sequence.*16"):
+        with pytest.raises(dynbatch.InvalidInput, match=r"(?s)16.*sequence.*17"):
             served.infer({"ids": np.ones((1, 17), np.int64)})
         assert served.infer({"ids": np.ones((1, 16), np.int64)})
     assert served.stats().refused == 1

@@ -76,7 +76,14 @@ void make_in_place(Core& core, const BatchingOptions& options, const BatchingPla
   core.in_place = std::make_unique<InPlaceRuntime>(*core.executor, std::move(setup), sizes);
 }
 
+/// What only models whose rows differ in shape have.
 void refuse_shapes(const ModelSpec& spec, const BatchingOptions& options) {
+  if (options.set_size > 1 && (!spec.is_staged() || !options.own_workers)) {
+    throw Error(ErrorCode::invalid_argument,
+                "set_size: expected 1, got " + std::to_string(options.set_size) +
+                    (spec.is_staged() ? ", since the batcher makes no threads of its own"
+                                      : ", since batches are formed without being gathered"));
+  }
   const char* const given = !options.lengths.empty()       ? "lengths"
                             : !options.image_sizes.empty() ? "image_sizes"
                             : !options.dims.empty()        ? "dims"

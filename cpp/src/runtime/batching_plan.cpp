@@ -22,6 +22,7 @@ constexpr std::size_t kMostLendable = 32;
 constexpr std::size_t kLendableBytes = std::size_t{64} << 20;
 constexpr Nanoseconds kLongestLinger = 20'000;
 constexpr std::size_t kMaxWorkers = 1024;
+constexpr std::size_t kMostSets = 8;
 // Blocks that are used in rotation while they suffice: about what a core's own cache holds, and one that
 // is written, one that waits and one that nobody has just read beside those that run.
 constexpr std::size_t kRotatingBytes = std::size_t{1} << 20;
@@ -113,6 +114,9 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
     refuse("workers: expected 1 to " + std::to_string(kMaxWorkers) + ", got " +
            std::to_string(plan.workers));
   }
+  if (options.set_size == 0 || options.set_size > kMostSets)
+    refuse("set_size: expected 1 to " + std::to_string(kMostSets) + ", got " +
+           std::to_string(options.set_size));
   if (options.row_tolerance && !(*options.row_tolerance >= 0.0)) {
     refuse("row_tolerance: expected a number of at least 0, got " +
            std::to_string(*options.row_tolerance));

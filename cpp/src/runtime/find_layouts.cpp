@@ -108,11 +108,7 @@ std::size_t find_batch_axis(const TensorSpec& spec, Runs runs, std::size_t outpu
 // Sets shared, batch_axis and rows_per_row.
 void find_batch(const TensorSpec& spec, Runs runs, std::size_t output, OutputLayout& layout) {
   const bool declared = spec.declared || spec.shared || spec.batch_axis != 0;
-  if (spec.shared) {
-    if (!ignores_rows(runs, output)) {
-      fail(spec, runs, output, "is declared as shared, but depends on the number of rows",
-           ask_for_axis(spec));
-    }
+  if (spec.shared) {  // as it was said; whether it depends on the company, the probe of rows tells
     layout.shared = true;
     return;
   }

@@ -47,6 +47,7 @@
 #include "runtime/batch_statistics.hpp"
 #include "runtime/lone_runs.hpp"
 #include "runtime/run_outputs.hpp"
+#include "runtime/run_tokens.hpp"
 
 namespace dynbatch {
 
@@ -74,6 +75,7 @@ struct StagedSetup {
   StagerSetup stager;
   FormerSetup former;
   std::size_t arena_bytes = 0;
+  std::size_t runs = 1;  // batches inside the executor at a time, at most; the others are in the making
 };
 
 /// `Queue`: RequestQueue, whose batches are formed by being written, or StagedQueue, whose batches are
@@ -320,6 +322,7 @@ class Runtime {
   // Where rows differ in shape; else null and empty. One staging a permit.
   std::unique_ptr<Stager> stager_;
   std::vector<std::unique_ptr<Staging>> stagings_;
+  std::unique_ptr<RunTokens<P>> run_tokens_;  // null: as many as permits
   Queue queue_;
   // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
   std::vector<std::uint32_t> touched_rows_;

@@ -74,6 +74,8 @@ Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup, StagedSetup s
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.workers + kFailedBatches);
   if (setup_.brief_at_load) statistics_.brief_runs.expect();
+  if (staged.runs < setup_.workers)
+    run_tokens_ = std::make_unique<RunTokens<P>>(static_cast<std::uint32_t>(staged.runs));
   for (std::size_t i = 0; i < setup_.workers; ++i) {
     stagings_.push_back(std::make_unique<Staging>(ledger_->spec, setup_.block_rows));
     free_stagings_.push_back(stagings_.back().get());

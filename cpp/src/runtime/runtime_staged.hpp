@@ -99,6 +99,7 @@ Failure Runtime<P, Queue>::execute_staged(Staging& staging, const Taken& taken,
                     .outputs = outputs.tensors,
                     .input_shapes = staging.shapes,
                     .shrinks = taken.shrinks};
+  if (run_tokens_) run_tokens_->acquire();
   const Running running{.runtime = this, .outer = running_here()};
   running_here() = &running;
   const Nanoseconds start = P::now();
@@ -107,6 +108,7 @@ Failure Runtime<P, Queue>::execute_staged(Staging& staging, const Taken& taken,
   run.run_time = run.ended_at - start;
   run.shrinks = taken.shrinks;
   running_here() = running.outer;
+  if (run_tokens_) run_tokens_->release();
   if (!failure) failure = collected.check_delivered();
   if (!failure) {
     for (std::size_t i = 0; i < staging.outputs.size(); ++i)

@@ -28,7 +28,7 @@ constexpr Nanoseconds kLongestLinger = 20'000;
 StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
                          const BatchingPlan& plan, const ShapeWarmUp& found, RuntimeSetup& setup) {
   const bool merges = found.common.report.merges;
-  setup.workers = plan.workers;
+  setup.workers = plan.workers * options.set_size;
   setup.exclusive = !merges;
   setup.whole_requests = !merges;  // rows that are not known to be independent stay together
   setup.block_rows = static_cast<std::uint32_t>(merges ? found.common.table.cap : plan.largest);
@@ -38,14 +38,15 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
            std::to_string(entries));
   }
   // Those that run, too.
-  setup.blocks = static_cast<std::uint32_t>(entries + plan.workers * setup.block_rows);
-  setup.output_blocks = 2 * plan.workers + kMostLendable;
+  setup.blocks = static_cast<std::uint32_t>(entries + setup.workers * setup.block_rows);
+  setup.output_blocks = 2 * setup.workers + kMostLendable;
   setup.max_delay = options.max_queue_delay.count();
   setup.longest_linger = usable_cpus() > 1 ? kLongestLinger : 0;
   setup.callers_run = options.caller_runs;
   setup.output_row_shapes = found.common.output_row_shapes;
 
   StagedSetup staged;
+  staged.runs = plan.workers;
   staged.arena_bytes = options.queue_bytes.value_or(kDefaultQueueBytes);
   if (staged.arena_bytes < kLeastArenaBytes) {
     refuse("queue_bytes: expected at least " + std::to_string(kLeastArenaBytes) +
