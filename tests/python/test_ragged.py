@@ -207,7 +207,7 @@ def test_masks_may_be_given_or_left_out(execution: str, models: dict[str, Path])
         models["free_sequence"],
         execution=execution,
         inputs={"ids": dynbatch.Input(mask="attention_mask")},
-        lengths={"sequence": [8]},
+        lengths={"sequence": [8, 16]},
         gears=[1],
     ) as served:
         assert [node.name for node in served.get_inputs()] == ["ids", "attention_mask"]

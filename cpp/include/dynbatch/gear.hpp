@@ -20,7 +20,7 @@ enum class GearKind : std::uint8_t { batch, image_size, dims, lengths };
 struct Gear {
   std::size_t batch_size = 0;
   std::vector<std::int64_t> sizes;  // in the order of ModelSpec::dimensions; empty: batch alone
-  double seconds = 0.0;  // median time of one run, without company; 0: not measured
+  double seconds = 0.0;             // median time of one run, without company; 0: not measured
   // The same with all CPUs for the run; only if that is on offer, for gears up to the cap.
   std::optional<double> seconds_alone;
   std::size_t input_bytes = 0;   // of all batched inputs at this size
@@ -41,8 +41,8 @@ struct GearTable {
   /// The gear of exactly this size; null if there is none.
   DYNBATCH_EXPORT const Gear* exact(std::size_t batch_size) const noexcept;
   /// The same with sizes of the free dimensions. Smallest: of the fewest elements, then of the fewest rows.
-  DYNBATCH_EXPORT const Gear* smallest_that_fits(std::size_t rows,
-                                                 std::span<const std::int64_t> sizes) const noexcept;
+  DYNBATCH_EXPORT const Gear* smallest_that_fits(
+      std::size_t rows, std::span<const std::int64_t> sizes) const noexcept;
   DYNBATCH_EXPORT const Gear* exact(std::size_t batch_size,
                                     std::span<const std::int64_t> sizes) const noexcept;
   DYNBATCH_EXPORT std::size_t largest() const noexcept;

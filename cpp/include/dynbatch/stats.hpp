@@ -35,7 +35,7 @@ struct Stats {
   // Elements of batched inputs, of models whose rows differ in shape: of requests, and added by padding.
   std::uint64_t elements = 0;
   std::uint64_t padded_elements = 0;
-  std::uint64_t batches = 0;      // runs of the executor, reruns included
+  std::uint64_t batches = 0;  // runs of the executor, reruns included
   std::uint64_t failed_runs = 0;
   std::uint64_t reruns = 0;  // runs made to find the guilty request of a failed batch
   std::vector<std::uint64_t> batches_by_size;  // [n]: batches of n rows, filling not counted

@@ -79,8 +79,8 @@ enum class PadMode : std::uint8_t {
 
 /// An input that the runtime makes, out of the rows of another one.
 enum class Made : std::uint8_t {
-  no,      // callers give it
-  mask,    // 1 where the source has an element along the dimensions that both have, 0 where it is padded
+  no,  // callers give it
+  mask,  // 1 where the source has an element along the dimensions that both have, 0 where it is padded
   length,  // the source's own size of its first free dimension, one number a row
   // The batch inputs of Triton, with its names; "element" counts are those of requests, with the batch axis.
   element_count,
@@ -120,7 +120,7 @@ struct TensorSpec {
   // Of outputs.
   /// Where the batch is (shared, batch_axis) was said by the user: dry runs check it, and look no further.
   bool declared = false;
-  std::size_t rows_per_row = 1;             // k: batch * k rows, of which each row has k consecutive ones
+  std::size_t rows_per_row = 1;  // k: batch * k rows, of which each row has k consecutive ones
   std::optional<std::size_t> scattered_as;  // flat; each request's part has the shape of this input
 
   /// Bytes of one row (of the whole tensor if shared); 0 if a dimension is -1.

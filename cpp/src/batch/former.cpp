@@ -65,9 +65,8 @@ std::uint32_t Former::largest_rows_of(const StagedKey& key) const noexcept {
       fits = fits && setup_.plan.size_gears[g][d] >= key.sizes[d];
     if (fits) largest = std::max(largest, setup_.plan.gear_batches[g]);
   }
-  return largest == 0
-             ? setup_.largest_rows
-             : std::min(setup_.largest_rows, static_cast<std::uint32_t>(largest));
+  return largest == 0 ? setup_.largest_rows
+                      : std::min(setup_.largest_rows, static_cast<std::uint32_t>(largest));
 }
 
 /// Rows times padded elements, so that a batch fits its staging memory: by the request that has most bytes an

@@ -10,8 +10,9 @@
 namespace dynbatch {
 
 struct PayloadItem {
-  Shape shape;             // whole, of the rows of this part
-  std::size_t offset = 0;  // of the tensor, from the start of the payload; 0: the caller did not give it
+  Shape shape;  // whole, of the rows of this part
+  std::size_t offset =
+      0;  // of the tensor, from the start of the payload; 0: the caller did not give it
   bool given() const noexcept { return offset != 0; }
 };
 

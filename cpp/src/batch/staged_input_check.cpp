@@ -42,8 +42,7 @@ class Check {
   bool input(const TensorSpec& input, const InputView& view) {
     const bool given = view.data != nullptr || view.shape.rank() > 0 || !view.shape.valid();
     if (is_of_triton(input.made)) {
-      return !given || refuse(input, "no array, since the runtime makes it",
-                              to_string(view.shape));
+      return !given || refuse(input, "no array, since the runtime makes it", to_string(view.shape));
     }
     if (input.made != Made::no && !given) return true;
     if (view.dtype != input.dtype) {
@@ -132,8 +131,8 @@ class Check {
       first_with_[dimension] = &input;
     }
     return known == got || refuse(input,
-                                  "'" + name + "' of " + std::to_string(known) +
-                                      " as in input '" + first_with_[dimension]->name + "'",
+                                  "'" + name + "' of " + std::to_string(known) + " as in input '" +
+                                      first_with_[dimension]->name + "'",
                                   std::to_string(got));
   }
 
@@ -143,8 +142,7 @@ class Check {
     const std::size_t batch = input.ragged ? 0 : input.batch_axis;
     for (std::size_t axis = 0; axis < view.shape.rank(); ++axis) {
       if (axis == batch) continue;
-      overflow |=
-          __builtin_mul_overflow(bytes, static_cast<std::size_t>(view.shape[axis]), &bytes);
+      overflow |= __builtin_mul_overflow(bytes, static_cast<std::size_t>(view.shape[axis]), &bytes);
     }
     std::size_t all = 0;
     overflow |= __builtin_mul_overflow(bytes, rows_, &all);

@@ -15,7 +15,8 @@
 namespace dynbatch {
 
 /// The shape of the whole answer, given that of one part.
-inline Shape whole_answer(const OutputLayout& layout, const Shape& part, std::size_t rows) noexcept {
+inline Shape whole_answer(const OutputLayout& layout, const Shape& part,
+                          std::size_t rows) noexcept {
   if (layout.shared) return part;
   const std::size_t batch_axis = layout.scattered_as ? 0 : layout.batch_axis;
   const std::size_t times = layout.scattered_as ? 1 : layout.rows_per_row;

@@ -52,7 +52,7 @@ Failure Stager::stage(Staging& staging, std::span<const std::vector<std::byte>> 
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
     const TensorSpec& input = spec_.inputs[i];
-    staging.shapes[i] = input.shared ? input.row_shape
+    staging.shapes[i] = input.shared               ? input.row_shape
                         : is_of_triton(input.made) ? made_shape(staging, i)
                                                    : target_shape(staging, i);
     if (!input.shared && !reads_in_place(staging, i))
@@ -103,8 +103,8 @@ void Stager::settle_sizes(Staging& staging) const noexcept {
   std::size_t batch = 0;  // the smallest of the gears of these sizes that holds the rows
   for (std::size_t g = 0; g < plan.gear_batches.size(); ++g) {
     const std::size_t own = plan.gear_batches[g];
-    const bool same = std::equal(plan.size_gears[g].begin(), plan.size_gears[g].end(),
-                                 staging.sizes.begin());
+    const bool same =
+        std::equal(plan.size_gears[g].begin(), plan.size_gears[g].end(), staging.sizes.begin());
     if (same && own >= staging.rows && (batch == 0 || own < batch)) batch = own;
   }
   if (batch > 0) staging.run_rows = batch;
@@ -118,9 +118,8 @@ Shape Stager::own_input_shape(std::size_t input, const StagedKey::Sizes& sizes,
     if (axis == spec.batch_axis) shape.push_back(static_cast<std::int64_t>(rows));
     if (axis == spec.row_shape.rank()) break;
     const int dimension = spec.dimensions.empty() ? TensorSpec::kStatic : spec.dimensions[axis];
-    shape.push_back(dimension == TensorSpec::kStatic
-                        ? spec.row_shape[axis]
-                        : sizes[static_cast<std::size_t>(dimension)]);
+    shape.push_back(dimension == TensorSpec::kStatic ? spec.row_shape[axis]
+                                                     : sizes[static_cast<std::size_t>(dimension)]);
   }
   return shape;
 }

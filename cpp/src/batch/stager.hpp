@@ -46,8 +46,8 @@ struct Staging {
 
   Pages memory;
   std::size_t used_bytes = 0;
-  std::uint32_t runs_with_less = 0;     // in a row, that needed a quarter of the memory or less
-  std::vector<Shape> request_shapes;    // scratch, of one input
+  std::uint32_t runs_with_less = 0;   // in a row, that needed a quarter of the memory or less
+  std::vector<Shape> request_shapes;  // scratch, of one input
 
   Staging() = default;
   Staging(const ModelSpec& spec, std::size_t most_parts);

@@ -157,7 +157,8 @@ std::size_t find_fixed_batch(std::vector<Candidate>& inputs, const Declarations&
 bool says_batch(const std::string& name) {
   std::string lower;
   for (const char letter : name)
-    lower.push_back(letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter);
+    lower.push_back(letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a')
+                                                   : letter);
   return lower == "n" || lower.find("batch") != std::string::npos;
 }
 
@@ -166,7 +167,8 @@ const std::string& name_at(const Candidate& input, std::size_t axis) {
 }
 
 bool is_named(const Candidate& input, std::size_t axis) {
-  return input.dims[axis] == kFree && !name_at(input, axis).empty() && name_at(input, axis) != kNoName;
+  return input.dims[axis] == kFree && !name_at(input, axis).empty() &&
+         name_at(input, axis) != kNoName;
 }
 
 /// The axis of an input whose name says that it is the batch, if another than the first one does.
@@ -179,7 +181,8 @@ std::optional<std::size_t> axis_that_says_batch(const Candidate& input) {
 }
 
 /// Where the names of the batch axis, or the lack of other free axes, say that it is.
-std::optional<std::size_t> axis_by_name(const Candidate& input, const std::set<std::string>& names) {
+std::optional<std::size_t> axis_by_name(const Candidate& input,
+                                        const std::set<std::string>& names) {
   std::vector<std::size_t> free;
   std::vector<std::size_t> named;
   for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
@@ -322,8 +325,8 @@ BoundInputs bind_inputs(const Declarations& inputs, const OnnxRuntimeOptions& op
   std::vector<Dims> bound;
   for (const OnnxTensorDeclaration& input : inputs) {
     bound.push_back(bind(input, options));
-    Candidate& candidate =
-        candidates.emplace_back(Candidate{.declaration = input, .dims = bound.back(), .declared = {}, .declared_axis = {}});
+    Candidate& candidate = candidates.emplace_back(
+        Candidate{.declaration = input, .dims = bound.back(), .declared = {}, .declared_axis = {}});
     if (const auto made = counted.find(input.name); made != counted.end())
       candidate.made = made->second->kind;
     const auto declared = options.inputs.find(input.name);

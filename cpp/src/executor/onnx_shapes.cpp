@@ -48,7 +48,8 @@ std::vector<int> free_of(const TensorSpec& spec) {
 void make(TensorSpec& target, const TensorSpec& by, std::size_t source, Made made,
           const std::string& where) {
   if (&target == &by) refuse(where + ": an input cannot be made of itself");
-  if (target.made != Made::no) refuse(where + ": " + quoted(target.name) + " is made of another input already");
+  if (target.made != Made::no)
+    refuse(where + ": " + quoted(target.name) + " is made of another input already");
   if (target.shared || target.ragged)
     refuse(where + ": " + quoted(target.name) + " has no rows that could be made");
   target.made = made;
@@ -143,14 +144,15 @@ class OutputSpecs {
     const auto row_axis = [&](std::size_t axis) { return axis - (axis > spec.batch_axis ? 1 : 0); };
     for (std::size_t axis = 0; axis < output.shape.size(); ++axis) {
       if (axis == spec.batch_axis || !is_free(output, axis)) continue;
-      const auto same = std::ranges::find(model_.dimensions, output.dimension_names[axis],
-                                          &FreeDimension::name);
+      const auto same =
+          std::ranges::find(model_.dimensions, output.dimension_names[axis], &FreeDimension::name);
       if (same != model_.dimensions.end())
         followed[row_axis(axis)] = static_cast<int>(same - model_.dimensions.begin());
     }
     if (!trim.empty()) {
       const std::string where = "outputs[" + quoted(output.name) + "].trim";
-      const std::vector<int> input = by_whole_axis(model_.inputs[index_of(model_.inputs, trim, where)]);
+      const std::vector<int> input =
+          by_whole_axis(model_.inputs[index_of(model_.inputs, trim, where)]);
       for (std::size_t axis = 0; axis < std::min(input.size(), output.shape.size()); ++axis) {
         if (axis != spec.batch_axis && input[axis] != TensorSpec::kStatic)
           followed[row_axis(axis)] = input[axis];
@@ -206,9 +208,8 @@ void FreeDimensions::set(TensorSpec& spec, const OnnxTensorDeclaration& declarat
     any = true;
     const std::size_t axis = at + (at >= spec.batch_axis ? 1 : 0);
     const std::string& own = declaration.dimension_names[axis];
-    const std::string name = own.empty() || own == kNoName
-                                 ? declaration.name + "[" + std::to_string(axis) + "]"
-                                 : own;
+    const std::string name =
+        own.empty() || own == kNoName ? declaration.name + "[" + std::to_string(axis) + "]" : own;
     const auto known = std::ranges::find(found_, name, &FreeDimension::name);
     numbers[at] = static_cast<int>(known - found_.begin());
     if (known == found_.end()) found_.push_back({.name = name});
@@ -257,13 +258,13 @@ std::map<std::string, const BatchInput*> counted_inputs(const Declarations& inpu
       const auto target = std::ranges::find(inputs, name, &OnnxTensorDeclaration::name);
       if (target == inputs.end()) refuse(where + " is no input of the model");
       if (target->dtype != made.data_type) {
-        refuse(where + ": expected the data type of the model's input, " +
-               name_of(target->dtype) + ", got " + name_of(made.data_type));
+        refuse(where + ": expected the data type of the model's input, " + name_of(target->dtype) +
+               ", got " + name_of(made.data_type));
       }
-      const bool counts = made.data_type == DataType::int32 ||
-                          made.data_type == DataType::int64 ||
+      const bool counts = made.data_type == DataType::int32 || made.data_type == DataType::int64 ||
                           made.data_type == DataType::float32;
-      if (!counts) refuse(where + ": expected int32, int64 or float32, got " + name_of(made.data_type));
+      if (!counts)
+        refuse(where + ": expected int32, int64 or float32, got " + name_of(made.data_type));
       const std::size_t rank = made.kind == Made::item_shape ? 2 : 1;
       if (target->shape.size() != rank || !is_free(*target, 0)) {
         refuse(where + ": expected an input of " + std::to_string(rank) +

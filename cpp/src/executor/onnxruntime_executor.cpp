@@ -315,7 +315,8 @@ Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& va
     ort::Status* status = read_shape(library_, values.values()[tensor], shape);
     if (status != nullptr) return failure_of(status);
     const auto rows = static_cast<std::int64_t>(batch.rows);
-    if (!batch.input_shapes.empty() && shape.valid()) continue;  // whoever staged it knows its shape
+    if (!batch.input_shapes.empty() && shape.valid())
+      continue;  // whoever staged it knows its shape
     if (shape.valid() && shape.rank() > 0 && shape[0] == rows) continue;
     // Before any memory is prepared, it is the model that cannot be batched, not a run that fails.
     return {batch.output_slot == Batch::kNoSlot ? ErrorCode::model : ErrorCode::execution,

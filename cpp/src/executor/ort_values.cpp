@@ -25,8 +25,8 @@ ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::
   std::size_t rank = 0;
   if (!spec.shared) dims[rank++] = static_cast<std::int64_t>(rows);
   for (const std::int64_t dim : spec.row_shape.dims()) dims[rank++] = dim;
-  return make(library, spec.dtype, {dims.data(), rank},
-              spec.row_bytes() * (spec.shared ? 1 : rows), data, made);
+  return make(library, spec.dtype, {dims.data(), rank}, spec.row_bytes() * (spec.shared ? 1 : rows),
+              data, made);
 }
 
 ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,

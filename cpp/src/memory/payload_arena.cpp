@@ -51,8 +51,7 @@ void PayloadArena::release(std::byte* taken) noexcept {
   used_ -= piece->bytes;
   join_with_next(piece);
   if (piece->previous_bytes > 0) {
-    Piece* const previous =
-        piece_at(reinterpret_cast<std::byte*>(piece) - piece->previous_bytes);
+    Piece* const previous = piece_at(reinterpret_cast<std::byte*>(piece) - piece->previous_bytes);
     if (previous->free) {
       unlink(previous);
       previous->bytes += piece->bytes;

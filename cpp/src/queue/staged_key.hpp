@@ -13,13 +13,16 @@ namespace dynbatch {
 struct StagedKey {
   using Sizes = std::array<std::int64_t, ModelSpec::kMaxDimensions>;
 
-  Sizes sizes{};                 // of the free dimensions
-  Sizes equal{};                 // those that a batch has in common; 0 for padded ones
-  const void* shared = nullptr;  // its shared inputs, kept once for all requests that have the same ones
-  std::size_t row_bytes = 0;     // of one row in all inputs that callers give
-  std::size_t head_bytes = 0;    // of a payload, beside its rows
+  Sizes sizes{};  // of the free dimensions
+  Sizes equal{};  // those that a batch has in common; 0 for padded ones
+  const void* shared =
+      nullptr;  // its shared inputs, kept once for all requests that have the same ones
+  std::size_t row_bytes = 0;   // of one row in all inputs that callers give
+  std::size_t head_bytes = 0;  // of a payload, beside its rows
 
-  std::size_t payload_bytes(std::size_t rows) const noexcept { return head_bytes + rows * row_bytes; }
+  std::size_t payload_bytes(std::size_t rows) const noexcept {
+    return head_bytes + rows * row_bytes;
+  }
   bool may_join(const StagedKey& other) const noexcept {
     return shared == other.shared && equal == other.equal;
   }

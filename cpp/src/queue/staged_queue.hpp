@@ -126,8 +126,10 @@ class StagedQueue {
     std::uint64_t number = 0;  // rises with each claim: age
     std::uint32_t rows = 0;
     std::uint32_t group = kNone;  // kNone: free, or taken
-    std::uint32_t next = kNone;
+    std::uint32_t next = kNone;   // of its group
     std::uint32_t previous = kNone;
+    std::uint32_t next_of_all = kNone;  // of all that wait
+    std::uint32_t previous_of_all = kNone;
   };
   /// The entries of one key, the oldest first.
   struct Group {
@@ -137,6 +139,7 @@ class StagedQueue {
     std::uint32_t last = kNone;
     std::uint32_t next_in_bucket = kNone;
     std::uint32_t position = 0;  // in active_
+    std::uint64_t seen = 0;      // the last look that came by
   };
   struct Batch {
     std::vector<Part> parts;             // [row]; those at the first row of a part count
@@ -158,7 +161,7 @@ class StagedQueue {
   void append(std::uint32_t group, std::uint32_t entry) noexcept;
   void remove(std::uint32_t entry) noexcept;
   void free_entry(std::uint32_t index) noexcept;
-  BlockState state_of(const Group& group, std::uint64_t* number = nullptr) const noexcept;
+  BlockState state_of(const Group& group) const noexcept;
   std::uint32_t form(const Group& group) noexcept;
 
   const std::uint32_t rows_;
@@ -173,7 +176,10 @@ class StagedQueue {
   std::vector<std::uint32_t> buckets_;  // by hash; a power of two
   std::vector<Batch> batches_;
   std::vector<std::uint32_t> free_batches_;
+  std::uint32_t first_of_all_ = kNone;
+  std::uint32_t last_of_all_ = kNone;
   std::uint64_t claims_ = 0;
+  std::uint64_t looks_ = 0;
   std::size_t waiting_ = 0;      // entries claimed and not taken
   bool short_of_bytes_ = false;  // a claim failed since bytes were given back last
   // A hint for those without the lock.

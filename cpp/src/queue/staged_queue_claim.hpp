@@ -56,8 +56,7 @@ auto StagedQueue<P, Part, Chooser>::publish(const Claim& claim, const Part& part
 }
 
 template <class P, class Part, class Chooser>
-std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted,
-                                                       Key key) const noexcept {
+std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key key) const noexcept {
   const std::size_t free = free_entries_.size();
   if (exclusive_ && wanted > rows_) return 0;
   // Nobody knows what is to come: not while the arena was found to be too full for somebody.
@@ -145,6 +144,10 @@ void StagedQueue<P, Part, Chooser>::append(std::uint32_t group_index,
   entry.previous = group.last;
   (group.last == kNone ? group.first : entries_[group.last].next) = index;
   group.last = index;
+  entry.next_of_all = kNone;
+  entry.previous_of_all = last_of_all_;
+  (last_of_all_ == kNone ? first_of_all_ : entries_[last_of_all_].next_of_all) = index;
+  last_of_all_ = index;
 }
 
 template <class P, class Part, class Chooser>
@@ -155,6 +158,10 @@ void StagedQueue<P, Part, Chooser>::remove(std::uint32_t index) noexcept {
   (entry.previous == kNone ? group.first : entries_[entry.previous].next) = entry.next;
   (entry.next == kNone ? group.last : entries_[entry.next].previous) = entry.previous;
   if (group.first == kNone) drop_group(group_index);
+  (entry.previous_of_all == kNone ? first_of_all_ : entries_[entry.previous_of_all].next_of_all) =
+      entry.next_of_all;
+  (entry.next_of_all == kNone ? last_of_all_ : entries_[entry.next_of_all].previous_of_all) =
+      entry.previous_of_all;
 }
 
 template <class P, class Part, class Chooser>

@@ -10,21 +10,16 @@
 
 namespace dynbatch {
 
-/// `number`: of the oldest entry that is ready.
 template <class P, class Part, class Chooser>
-auto StagedQueue<P, Part, Chooser>::state_of(const Group& group,
-                                             std::uint64_t* number) const noexcept -> BlockState {
+auto StagedQueue<P, Part, Chooser>::state_of(const Group& group) const noexcept -> BlockState {
   BlockState state;
   for (std::uint32_t at = group.first; at != kNone && state.rows < rows_; at = entries_[at].next) {
     const Entry& entry = entries_[at];
     // seq_cst: pairs with publish: sees its part and inputs. Follows the runtime's store of its free
     // permits: the other half of the pair that loses no wake-up.
     if (!entry.ready.load(std::memory_order_seq_cst)) continue;
-    if (state.rows == 0) {
-      // relaxed: published with the entry.
-      state.first_at = entry.first_at.load(std::memory_order_relaxed);
-      if (number != nullptr) *number = entry.number;
-    }
+    // relaxed: published with the entry.
+    if (state.rows == 0) state.first_at = entry.first_at.load(std::memory_order_relaxed);
     state.rows += entry.rows;
     if (exclusive_) break;
   }
@@ -37,19 +32,16 @@ template <class P, class Part, class Chooser>
 template <class Decide>
 std::uint32_t StagedQueue<P, Part, Chooser>::unsafe_take(Decide&& decide) noexcept {
   if (free_batches_.empty()) return kNone;
-  const Group* oldest = nullptr;
-  std::uint64_t oldest_number = 0;
-  for (const std::uint32_t index : active_) {
-    std::uint64_t number = 0;
-    const BlockState state = state_of(groups_[index], &number);
-    if (state.rows == 0 || (oldest != nullptr && number > oldest_number)) continue;
-    if (!decide(state)) continue;
-    oldest = &groups_[index];
-    oldest_number = number;
+  ++looks_;
+  for (std::uint32_t at = first_of_all_; at != kNone; at = entries_[at].next_of_all) {
+    // seq_cst: pairs with publish, as in state_of.
+    if (!entries_[at].ready.load(std::memory_order_seq_cst)) continue;
+    Group& group = groups_[entries_[at].group];
+    if (std::exchange(group.seen, looks_) == looks_) continue;
+    const BlockState state = state_of(group);
+    if (state.rows > 0 && decide(state)) return form(group);
   }
-  if (oldest == nullptr) return kNone;
-  decide(state_of(*oldest));  // the last word is about what is taken
-  return form(*oldest);
+  return kNone;
 }
 
 template <class P, class Part, class Chooser>

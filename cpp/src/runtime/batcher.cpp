@@ -21,8 +21,7 @@ namespace dynbatch {
 namespace {
 
 using InPlaceRuntime = Runtime<StdPlatform>;
-using StagedRuntime =
-    Runtime<StdPlatform, StagedQueue<StdPlatform, Part<StdPlatform>, Former>>;
+using StagedRuntime = Runtime<StdPlatform, StagedQueue<StdPlatform, Part<StdPlatform>, Former>>;
 
 /// What workers share with the batcher, and keep if it goes first. It has one of the two runtimes.
 struct Core {
@@ -186,9 +185,11 @@ class Batcher::Implementation {
       : core_(make_core(std::move(executor), options)), forks_(fork_generation()) {
     if (!options.own_workers) return;
     try {
-      for (std::size_t i = 0; i < core_->with_runtime([](const auto& runtime) { return runtime.setup().workers; });
+      for (std::size_t i = 0;
+           i < core_->with_runtime([](const auto& runtime) { return runtime.setup().workers; });
            ++i)
-        threads_.push_back(make_native_thread([core = core_] { core->with_runtime([](auto& runtime) { runtime.work(); }); }));
+        threads_.push_back(make_native_thread(
+            [core = core_] { core->with_runtime([](auto& runtime) { runtime.work(); }); }));
     } catch (...) {
       stop();
       throw;
@@ -327,9 +328,8 @@ void Batcher::close(bool drain) noexcept {
   implementation_->with_runtime([&](auto& runtime) { runtime.close(drain); });
 }
 bool Batcher::close_for(std::chrono::nanoseconds time, bool drain) noexcept {
-  return implementation_->with_runtime([&](auto& runtime) {
-    return runtime.close(drain, after(StdPlatform::now(), time.count()));
-  });
+  return implementation_->with_runtime(
+      [&](auto& runtime) { return runtime.close(drain, after(StdPlatform::now(), time.count())); });
 }
 bool Batcher::closed() const noexcept {
   return implementation_->with_runtime([](const auto& runtime) { return runtime.closed(); });

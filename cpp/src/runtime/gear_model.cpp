@@ -96,6 +96,11 @@ class GearModel::Implementation {
                                            const std::vector<std::size_t>& gears) {
     if (executor == nullptr)
       throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
+    if (executor->spec().is_staged()) {
+      throw Error(ErrorCode::model,
+                  "rows differ in shape, and a GearModel has one shape for all rows: bind free "
+                  "dimensions (dimensions=), or use load()");
+    }
     check_gears(gears);
     check_shapes(executor->spec());
     const std::size_t fixed = executor->spec().fixed_batch;

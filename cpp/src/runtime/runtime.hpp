@@ -75,7 +75,8 @@ struct StagedSetup {
   StagerSetup stager;
   FormerSetup former;
   std::size_t arena_bytes = 0;
-  std::size_t runs = 1;  // batches inside the executor at a time, at most; the others are in the making
+  std::size_t runs =
+      1;  // batches inside the executor at a time, at most; the others are in the making
 };
 
 /// `Queue`: RequestQueue, whose batches are formed by being written, or StagedQueue, whose batches are

@@ -20,7 +20,7 @@ inline std::size_t memory_rows(const RuntimeSetup& setup) noexcept {
 
 template <class P, class Queue>
 Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup,
-                    const std::vector<std::size_t>& batch_sizes)
+                           const std::vector<std::size_t>& batch_sizes)
     : executor_(executor),
       setup_(std::move(setup)),
       has_shared_(std::any_of(executor.spec().inputs.begin(), executor.spec().inputs.end(),
@@ -291,7 +291,8 @@ template <class P, class Queue>
 bool Runtime<P, Queue>::unsafe_all_is_back() const noexcept {
   return queue_.unsafe_invariants_hold() && queue_.unsafe_idle() && leading_ == 0 &&
          runs_under_way_ == 0 && free_rerun_blocks_.size() == rerun_memory_.count() &&
-         free_stagings_.size() == stagings_.size() && failed_.empty() && on_their_way_ == 0 && space_first_ == nullptr &&
+         free_stagings_.size() == stagings_.size() && failed_.empty() && on_their_way_ == 0 &&
+         space_first_ == nullptr &&
          // relaxed: written under the lock.
          permits_.load(std::memory_order_relaxed) + active_workers_ == setup_.workers;
 }

@@ -44,7 +44,7 @@ void Runtime<P, Queue>::start_held() noexcept {
 
 template <class P, class Queue>
 Decision Runtime<P, Queue>::decide_now(const typename Queue::BlockState& state,
-                                Nanoseconds& now) const noexcept {
+                                       Nanoseconds& now) const noexcept {
   // relaxed, both: written under the lock.
   const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
   if (delay > 0 && now == 0) now = P::now();  // the clock is read only where time matters
@@ -239,7 +239,8 @@ void Runtime<P, Queue>::unsafe_grant(SpaceWaiter& waiter) noexcept {
 }
 
 template <class P, class Queue>
-void Runtime<P, Queue>::notify_space(CompletionList<P>& port, void* context, std::uint32_t rows) noexcept {
+void Runtime<P, Queue>::notify_space(CompletionList<P>& port, void* context,
+                                     std::uint32_t rows) noexcept {
   auto* const waiter = new SpaceWaiter;
   waiter->rows = std::max<std::uint32_t>(1, rows);
   waiter->port = &port;

@@ -68,7 +68,7 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
 /// fails.
 template <class P, class Queue>
 Failure Runtime<P, Queue>::rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
-                          OutputBlock<P>& outputs) noexcept {
+                                 OutputBlock<P>& outputs) noexcept {
   RowRange rows{.memory = &input_memory_,
                 .block = block,
                 .first = first,
@@ -108,7 +108,7 @@ void Runtime<P, Queue>::release_rerun_block(std::uint32_t block) noexcept {
 
 template <class P, class Queue>
 void Runtime<P, Queue>::copy_rows(std::uint32_t block, std::uint32_t first, std::size_t rows,
-                           std::uint32_t rerun_block) const noexcept {
+                                  std::uint32_t rerun_block) const noexcept {
   const std::vector<std::size_t>& row_bytes = input_memory_.layout().row_bytes;
   for (std::size_t i = 0; i < row_bytes.size(); ++i) {
     if (row_bytes[i] == 0) continue;

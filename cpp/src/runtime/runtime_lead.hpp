@@ -115,7 +115,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
 
 template <class P, class Queue>
 Failure Runtime<P, Queue>::execute(const RowRange& range, OutputBlock<P>& outputs,
-                            RunRecord& run) noexcept {
+                                   RunRecord& run) noexcept {
   const std::size_t rows = range.parts.size();
   const auto gear = std::lower_bound(setup_.fill_gears.begin(), setup_.fill_gears.end(), rows);
   const std::size_t run_rows = gear == setup_.fill_gears.end() ? rows : *gear;
@@ -170,7 +170,8 @@ Failure Runtime<P, Queue>::execute(const RowRange& range, OutputBlock<P>& output
 /// Gives back the memory of both blocks that only larger batches than those of late have touched: the
 /// rows behind those of this run, which nobody else knows of until the blocks are used again.
 template <class P, class Queue>
-void Runtime<P, Queue>::give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept {
+void Runtime<P, Queue>::give_back(const Taken& taken, OutputBlock<P>& outputs,
+                                  RunRecord& run) noexcept {
   const std::uint32_t run_rows = run.rows + run.padded_rows;
   const auto trim = [&](std::uint32_t& touched, std::uint32_t used, GearMemory& memory,
                         std::uint32_t block) {
@@ -189,8 +190,8 @@ void Runtime<P, Queue>::give_back(const Taken& taken, OutputBlock<P>& outputs, R
 
 /// Ends the parts with their rows of `outputs`, the first of which belongs to row `first` of `parts`.
 template <class P, class Queue>
-void Runtime<P, Queue>::complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
-                          bool may_lend) noexcept {
+void Runtime<P, Queue>::complete(std::span<Part<P>> parts, std::uint32_t first,
+                                 OutputBlock<P>& outputs, bool may_lend) noexcept {
   const bool lent = may_lend && ledger_->output_pool.lend(outputs);
   const auto holds = static_cast<std::uint32_t>(parts.size());
   std::uint32_t unused = holds;
@@ -219,7 +220,7 @@ void Runtime<P, Queue>::complete(std::span<Part<P>> parts, std::uint32_t first, 
 
 template <class P, class Queue>
 void Runtime<P, Queue>::store_copy(R& request, const Part<P>& part, std::uint32_t row,
-                            OutputBlock<P>& outputs) noexcept {
+                                   OutputBlock<P>& outputs) noexcept {
   Failure failure;
   try {
     if (!request.own_outputs) request.own_outputs = std::make_unique<OwnOutputs<P>>();

@@ -25,8 +25,9 @@ inline constexpr std::size_t kTouchBytes = std::size_t{64} << 10;
 inline constexpr std::uint32_t kSamplePeriod = 64;
 
 template <class P, class Queue>
-Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs, const SubmitOptions& options,
-                               bool may_lead, Failure& refusal) noexcept {
+Request<P>* Runtime<P, Queue>::submit(std::span<const InputView> inputs,
+                                      const SubmitOptions& options, bool may_lead,
+                                      Failure& refusal) noexcept {
   const auto refuse = [&](ErrorCode code, const char* message) -> R* {
     refusal = {.code = code, .message = message, .cause = nullptr};
     ledger_->refuse();
@@ -109,9 +110,8 @@ template <class P, class Queue>
 void Runtime<P, Queue>::touch(std::span<const InputView> inputs, std::size_t rows) const noexcept {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const TensorSpec& input = ledger_->spec.inputs[i];
-    const std::size_t bytes = Queue::kStages
-                                  ? elements_of(inputs[i].shape) * size_of(input.dtype)
-                                  : input.row_bytes() * (input.shared ? 1 : rows);
+    const std::size_t bytes = Queue::kStages ? elements_of(inputs[i].shape) * size_of(input.dtype)
+                                             : input.row_bytes() * (input.shared ? 1 : rows);
     if (bytes >= kTouchBytes) touch_for_reading(inputs[i].data, bytes);
   }
 }
@@ -148,8 +148,8 @@ void Runtime<P, Queue>::end_at_once(R& request) noexcept {
 /// Claims and publishes rows block by block. `look`: the caller is to look for a permit.
 template <class P, class Queue>
 bool Runtime<P, Queue>::submit_slowly(R& request, std::span<const InputView> inputs,
-                               const SubmitOptions& options, bool& look,
-                               Failure& refusal) noexcept {
+                                      const SubmitOptions& options, bool& look,
+                                      Failure& refusal) noexcept {
   const bool accepted = claim_slowly(request, inputs, options, look, refusal);
   if (request.is_claiming) {
     const Lock lock(mutex_);
@@ -162,8 +162,8 @@ bool Runtime<P, Queue>::submit_slowly(R& request, std::span<const InputView> inp
 
 template <class P, class Queue>
 bool Runtime<P, Queue>::claim_slowly(R& request, std::span<const InputView> inputs,
-                              const SubmitOptions& options, bool& look, Failure& refusal) noexcept
-    try {
+                                     const SubmitOptions& options, bool& look,
+                                     Failure& refusal) noexcept try {
   if (has_shared_) request.shared = ledger_->shared_inputs.acquire(ledger_->spec.inputs, inputs);
   request.staged.shared = request.shared;
   // Before anything is claimed, since memory may be short; kept for the next time.
@@ -223,8 +223,8 @@ bool Runtime<P, Queue>::claim_slowly(R& request, std::span<const InputView> inpu
 /// Claims all of `rows` that there is room for, at least one; waits for that if it may.
 template <class P, class Queue>
 bool Runtime<P, Queue>::claim_or_wait(R& request, std::uint32_t rows, bool first,
-                               const SubmitOptions& options, Nanoseconds deadline,
-                               std::vector<Claim>& claims, Failure& refusal) {
+                                      const SubmitOptions& options, Nanoseconds deadline,
+                                      std::vector<Claim>& claims, Failure& refusal) {
   const auto refuse = [&](ErrorCode code, const char* message) {
     refusal = {.code = code, .message = message, .cause = nullptr};
     return false;
@@ -345,7 +345,7 @@ bool Runtime<P, Queue>::wait_for_room(SpaceWaiter& waiter, Nanoseconds deadline)
 
 template <class P, class Queue>
 void Runtime<P, Queue>::write(const Claim& claim, std::span<const InputView> inputs,
-                       std::uint32_t request_row) noexcept {
+                              std::uint32_t request_row) noexcept {
   if constexpr (Queue::kStages) {
     write_payload(ledger_->spec, queue_.payload(claim), inputs, request_row, claim.rows);
     return;
@@ -362,7 +362,8 @@ void Runtime<P, Queue>::write(const Claim& claim, std::span<const InputView> inp
 
 /// Whether this thread is to look for a permit and a batch.
 template <class P, class Queue>
-bool Runtime<P, Queue>::publish(const Claim& claim, R& request, std::uint32_t request_row) noexcept {
+bool Runtime<P, Queue>::publish(const Claim& claim, R& request,
+                                std::uint32_t request_row) noexcept {
   // relaxed: a change of the delay looks at all blocks itself.
   const Nanoseconds delay = delay_.load(std::memory_order_relaxed);
   if (claim.row == 0 && delay > 0) queue_.set_first_at(claim, P::now());
