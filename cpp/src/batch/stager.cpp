@@ -33,10 +33,11 @@ Failure failed(const TensorSpec& output, const std::string& what) {
 
 }  // namespace
 
-Staging::Staging(const ModelSpec& spec, std::size_t most_parts) {
+Staging::Staging(const ModelSpec& spec, std::size_t most_parts, std::size_t fill_row_bytes) {
   inputs.resize(spec.inputs.size());
   shapes.resize(spec.inputs.size());
   outputs.resize(spec.outputs.size());
+  fill_row.resize(fill_row_bytes);
   parts.reserve(most_parts);
   request_shapes.reserve(most_parts);
 }
@@ -210,13 +211,27 @@ void Stager::make_rows(const Staging& staging, const StagedPart& part, std::size
                 part.key->sizes[static_cast<std::size_t>(*free)]);
 }
 
-/// Completes a gear with the row that warm-up ran.
-void Stager::fill(const Staging& staging, std::size_t input, std::byte* target) const noexcept {
+/// Completes a gear with the row that warm-up ran, cut and padded to the sizes of the batch.
+void Stager::fill(Staging& staging, std::size_t input, std::byte* target) const noexcept {
   const TensorSpec& spec = spec_.inputs[input];
-  const Shape row = own_input_shape(input, setup_.fill_sizes, 1);
+  const std::size_t element = size_of(spec.dtype);
+  StagedKey::Sizes sizes = setup_.fill_sizes;
+  bool fits = true;
+  for (std::size_t d = 0; d < spec_.dimensions.size(); ++d) {
+    fits = fits && sizes[d] <= staging.sizes[d];
+    sizes[d] = std::min(sizes[d], staging.sizes[d]);
+  }
+  const Shape row = own_input_shape(input, sizes, 1);
+  const std::byte* source = setup_.fill_row[input].data();
+  if (!fits) {
+    // Where the batch is padded no further; it has a row's bytes at most.
+    cut_rows(staging.fill_row.data(), row, source, own_input_shape(input, setup_.fill_sizes, 1),
+             spec.batch_axis, 0, element);
+    source = staging.fill_row.data();
+  }
   for (std::size_t at = staging.rows; at < staging.run_rows; ++at) {
-    place_rows(target, staging.shapes[input], spec.batch_axis, at, setup_.fill_row[input].data(),
-               row, size_of(spec.dtype), pads_[input]);
+    place_rows(target, staging.shapes[input], spec.batch_axis, at, source, row, element,
+               pads_[input]);
   }
 }
 
@@ -302,6 +317,12 @@ Shape Stager::empty_shape(std::size_t output, const StagedKey::Sizes& sizes) con
   for (std::size_t axis = 0; axis < own.rank(); ++axis)
     empty.push_back(layout.shared && axis == 0 ? 0 : own[axis]);
   return empty;
+}
+
+std::size_t Stager::fill_row_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const std::vector<std::byte>& row : setup_.fill_row) bytes = std::max(bytes, row.size());
+  return setup_.fill_gears.empty() && setup_.plan.gear_batches.empty() ? 0 : bytes;
 }
 
 bool Stager::is_whole(const Staging& staging, std::span<const Shape> outputs) const noexcept {

@@ -47,10 +47,11 @@ struct Staging {
   Pages memory;
   std::size_t used_bytes = 0;
   std::uint32_t runs_with_less = 0;   // in a row, that needed a quarter of the memory or less
+  std::vector<std::byte> fill_row;    // scratch
   std::vector<Shape> request_shapes;  // scratch, of one input
 
   Staging() = default;
-  Staging(const ModelSpec& spec, std::size_t most_parts);
+  Staging(const ModelSpec& spec, std::size_t most_parts, std::size_t fill_row_bytes);
 };
 
 struct StagerSetup {
@@ -82,6 +83,9 @@ class Stager {
   /// Of a request of no rows.
   Shape empty_shape(std::size_t output, const StagedKey::Sizes& sizes) const noexcept;
 
+  /// Of the largest tensor of the row that completes gears; 0: none does.
+  std::size_t fill_row_bytes() const noexcept;
+
   const ShapePlan& plan() const noexcept { return setup_.plan; }
   const OutputLayout& layout(std::size_t output) const noexcept { return setup_.outputs[output]; }
 
@@ -94,7 +98,7 @@ class Stager {
   void gather_rows(Staging& staging, std::size_t input, std::byte* target) const noexcept;
   void make_rows(const Staging& staging, const StagedPart& part, std::size_t input,
                  std::byte* target) const noexcept;
-  void fill(const Staging& staging, std::size_t input, std::byte* target) const noexcept;
+  void fill(Staging& staging, std::size_t input, std::byte* target) const noexcept;
   void list_requests(Staging& staging, std::size_t source) const noexcept;
   Shape own_input_shape(std::size_t input, const StagedKey::Sizes& sizes,
                         std::size_t rows) const noexcept;

@@ -77,7 +77,8 @@ Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup, StagedSetup s
   if (staged.runs < setup_.workers)
     run_tokens_ = std::make_unique<RunTokens<P>>(static_cast<std::uint32_t>(staged.runs));
   for (std::size_t i = 0; i < setup_.workers; ++i) {
-    stagings_.push_back(std::make_unique<Staging>(ledger_->spec, setup_.block_rows));
+    stagings_.push_back(
+        std::make_unique<Staging>(ledger_->spec, setup_.block_rows, stager_->fill_row_bytes()));
     free_stagings_.push_back(stagings_.back().get());
   }
   statistics_.batches_by_size.resize(setup_.block_rows + 1);
