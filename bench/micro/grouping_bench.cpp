@@ -79,7 +79,11 @@ void image_sizes(benchmark::State& state) {
 }
 
 void sizes_of(benchmark::internal::Benchmark* one) {
-  one->ArgNames({"waiting", "largest"})->Args({2, 32})->Args({8, 32})->Args({64, 16})->Args({64, 32});
+  one->ArgNames({"waiting", "largest"})
+      ->Args({2, 32})
+      ->Args({8, 32})
+      ->Args({64, 16})
+      ->Args({64, 32});
 }
 
 BENCHMARK(lengths)->Name("grouping/lengths")->Apply(sizes_of);

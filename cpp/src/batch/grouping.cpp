@@ -144,7 +144,8 @@ void Grouping::sort(const Question& question) noexcept {
   const GroupLimits& limits = question.limits;
   for (std::size_t i = 0; i < count_; ++i) {
     const Sizes& sizes = question.waiting[i].sizes;
-    const std::uint16_t gear = limits.size_gears.empty() ? std::uint16_t{0} : gear_for(sizes, limits);
+    const std::uint16_t gear =
+        limits.size_gears.empty() ? std::uint16_t{0} : gear_for(sizes, limits);
     const bool in_gear = !limits.size_gears.empty() && gear != kNoGear;
     const std::int64_t* padded = in_gear ? limits.size_gears[gear].data() : sizes.data();
     sorted_[i] = {.elements = product(padded, limits.dimensions),
@@ -236,8 +237,7 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
     if (rows > limits.largest_rows || !padding.join(next.sizes)) return;
     const BatchRows run = run_of();
     if (run.filled * padding.elements() > bound_of(limits)) return;
-    if (padding.elements() != elements)
-      place = question.cost.place_of_elements(padding.elements());
+    if (padding.elements() != elements) place = question.cost.place_of_elements(padding.elements());
     members |= member(index);
     visit(Chunk{begin, question.cost.seconds(run.place, place), members});
   }

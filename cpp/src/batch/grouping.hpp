@@ -67,8 +67,7 @@ class Grouping {
   /// 0, unless nothing waits. Of batches that are equally good it is the one of the older requests: that with
   /// the first request that the other lacks. Valid until the next call.
   std::span<const std::uint16_t> choose(std::span<const GroupCandidate> waiting,
-                                        const GroupLimits& limits,
-                                        const CostTable& cost) noexcept;
+                                        const GroupLimits& limits, const CostTable& cost) noexcept;
 
  private:
   /// A request, as the sort needs it.
