@@ -69,8 +69,7 @@ Grid with_zero_lines(const Grid& measured, const std::vector<double>& rows,
     grid.at(i, 0) = std::max(grid.at(i, 0), grid.at(i - 1, 0));
   }
   for (std::size_t j = 0; j < grid.columns; ++j) {
-    if (measured.rows > 1)
-      grid.at(0, j) = at_zero(rows[0], grid.at(1, j), rows[1], grid.at(2, j));
+    if (measured.rows > 1) grid.at(0, j) = at_zero(rows[0], grid.at(1, j), rows[1], grid.at(2, j));
     if (j > 0) grid.at(0, j) = std::max(grid.at(0, j), grid.at(0, j - 1));
   }
   return grid;

@@ -85,6 +85,14 @@ class Padding {
   double elements_;
 };
 
+double bound_of(const GroupLimits& limits) noexcept {
+  return limits.largest_elements > 0.0 ? limits.largest_elements : kInfinity;
+}
+
+bool all_of_one_row(std::span<const GroupCandidate> waiting) noexcept {
+  return std::ranges::all_of(waiting, [](const GroupCandidate& one) { return one.rows == 1; });
+}
+
 constexpr std::uint64_t member(std::size_t index) noexcept {
   return std::uint64_t{1} << (Grouping::kLookAhead - 1 - index);
 }
@@ -117,16 +125,16 @@ std::span<const std::uint16_t> Grouping::choose(std::span<const GroupCandidate> 
                                                 const GroupLimits& limits,
                                                 const CostTable& cost) noexcept {
   DYNBATCH_DEBUG_ASSERT(limits.dimensions <= ModelSpec::kMaxDimensions);
+  DYNBATCH_DEBUG_ASSERT(limits.largest_rows >= 1);
   count_ = std::min(waiting.size(), kLookAhead);
   if (count_ == 0) return {};
   if (count_ == 1) return indices_of(member(0));
   const Question question{waiting.first(count_), limits, cost};
   sort(question);
   if (sorted_[oldest_].gear == kNoGear) return indices_of(member(0));
-  // Filled batches of equal lengths are cut by cost too: of five, four may run in a gear of four.
-  if (limits.batch_gears.empty() && alike(question, sorted_[0], sorted_[count_ - 1]))
-    return in_order(question);
   place_rows(question);
+  if (alike(question, sorted_[0], sorted_[count_ - 1]) && all_of_one_row(question.waiting))
+    return indices_of(oldest_members(question));
   return indices_of(best_members(question));
 }
 
@@ -136,7 +144,8 @@ void Grouping::sort(const Question& question) noexcept {
   const GroupLimits& limits = question.limits;
   for (std::size_t i = 0; i < count_; ++i) {
     const Sizes& sizes = question.waiting[i].sizes;
-    const std::uint16_t gear = limits.size_gears.empty() ? std::uint16_t{0} : gear_for(sizes, limits);
+    const std::uint16_t gear =
+        limits.size_gears.empty() ? std::uint16_t{0} : gear_for(sizes, limits);
     const bool in_gear = !limits.size_gears.empty() && gear != kNoGear;
     const std::int64_t* padded = in_gear ? limits.size_gears[gear].data() : sizes.data();
     sorted_[i] = {.elements = product(padded, limits.dimensions),
@@ -145,11 +154,12 @@ void Grouping::sort(const Question& question) noexcept {
   }
   std::sort(sorted_.begin(), sorted_.begin() + count_, [&](const Item& a, const Item& b) {
     if (a.elements != b.elements) return a.elements < b.elements;
-    if (!alike(question, a, b)) {
-      if (a.gear != b.gear) return a.gear < b.gear;
-      return question.waiting[a.index].sizes < question.waiting[b.index].sizes;
-    }
-    return a.index < b.index;
+    if (a.gear != b.gear) return a.gear < b.gear;
+    if (alike(question, a, b)) return a.index < b.index;
+    const Sizes& sizes = question.waiting[a.index].sizes;
+    const Sizes& others = question.waiting[b.index].sizes;
+    return std::lexicographical_compare(sizes.begin(), sizes.begin() + limits.dimensions,
+                                        others.begin(), others.begin() + limits.dimensions);
   });
   oldest_ = 0;
   while (sorted_[oldest_].index != 0) ++oldest_;
@@ -170,24 +180,6 @@ bool Grouping::alike(const Question& question, const Item& a, const Item& b) noe
                     question.waiting[b.index].sizes.begin());
 }
 
-/// Of requests that are padded alike: the oldest first, as long as they fit.
-std::span<const std::uint16_t> Grouping::in_order(const Question& question) noexcept {
-  const GroupLimits& limits = question.limits;
-  const double elements = sorted_[0].elements;
-  std::uint64_t members = member(0);
-  std::size_t rows = question.waiting[0].rows;
-  for (std::size_t i = 1; i < count_ && rows < limits.largest_rows; ++i) {
-    const std::size_t with = rows + question.waiting[i].rows;
-    if (with > limits.largest_rows) continue;
-    if (limits.largest_elements > 0.0 &&
-        static_cast<double>(with) * elements > limits.largest_elements)
-      continue;
-    rows = with;
-    members |= member(i);
-  }
-  return indices_of(members);
-}
-
 Grouping::BatchRows Grouping::batch_rows(const Question& question, std::size_t rows) noexcept {
   const std::size_t filled = filled_rows(rows, question.limits.batch_gears);
   return {.filled = static_cast<double>(filled), .place = question.cost.place_of_rows(filled)};
@@ -197,6 +189,28 @@ void Grouping::place_rows(const Question& question) noexcept {
   placed_rows_ = std::min<std::size_t>(question.limits.largest_rows, kLookAhead);
   for (std::size_t rows = 1; rows <= placed_rows_; ++rows)
     placed_[rows] = batch_rows(question, rows);
+}
+
+/// Of requests that are padded alike and have one row: only their number counts, so that a batch of so and so
+/// many costs the same wherever it is cut.
+std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
+  const double elements = sorted_[0].elements;
+  const CostTable::Place place = question.cost.place_of_elements(elements);
+  std::array<double, kLookAhead + 1> seconds{};  // of a batch of so many
+  std::size_t most = 0;
+  while (most < std::min(count_, placed_rows_)) {
+    const BatchRows& run = placed_[most + 1];
+    if (most > 0 && run.filled * elements > bound_of(question.limits)) break;
+    seconds[++most] = question.cost.seconds(run.place, place);
+  }
+  before_[0] = 0.0;
+  for (std::size_t end = 1; end <= count_; ++end) {
+    before_[end] = kInfinity;
+    for (std::size_t members = 1; members <= std::min(end, most); ++members)
+      before_[end] = std::min(before_[end], seconds[members] + before_[end - members]);
+  }
+  while (seconds[most] + before_[count_ - most] > before_[count_] * (1.0 + kEqual)) --most;
+  return ~std::uint64_t{0} << (kLookAhead - most);
 }
 
 /// The chunks that end before `end`, from the request there alone to the most that may run together.
@@ -215,7 +229,6 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
   visit(Chunk{end - 1, question.cost.seconds(run_of().place, place), members});
   if (last.gear == kNoGear) return;
   Padding padding(limits, first.sizes, last.gear, last.elements);
-  const double bound = limits.largest_elements > 0.0 ? limits.largest_elements : kInfinity;
   for (std::size_t begin = end - 1; begin-- > 0;) {
     const std::size_t index = sorted_[begin].index;
     const GroupCandidate& next = question.waiting[index];
@@ -223,9 +236,8 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
     const double elements = padding.elements();
     if (rows > limits.largest_rows || !padding.join(next.sizes)) return;
     const BatchRows run = run_of();
-    if (run.filled * padding.elements() > bound) return;
-    if (padding.elements() != elements)
-      place = question.cost.place_of_elements(padding.elements());
+    if (run.filled * padding.elements() > bound_of(limits)) return;
+    if (padding.elements() != elements) place = question.cost.place_of_elements(padding.elements());
     members |= member(index);
     visit(Chunk{begin, question.cost.seconds(run.place, place), members});
   }

@@ -67,8 +67,7 @@ class Grouping {
   /// 0, unless nothing waits. Of batches that are equally good it is the one of the older requests: that with
   /// the first request that the other lacks. Valid until the next call.
   std::span<const std::uint16_t> choose(std::span<const GroupCandidate> waiting,
-                                        const GroupLimits& limits,
-                                        const CostTable& cost) noexcept;
+                                        const GroupLimits& limits, const CostTable& cost) noexcept;
 
  private:
   /// A request, as the sort needs it.
@@ -98,10 +97,10 @@ class Grouping {
   static bool alike(const Question& question, const Item& a, const Item& b) noexcept;
   static BatchRows batch_rows(const Question& question, std::size_t rows) noexcept;
   void sort(const Question& question) noexcept;
-  std::span<const std::uint16_t> in_order(const Question& question) noexcept;
   void place_rows(const Question& question) noexcept;
   template <class Visit>
   void for_each_chunk_before(std::size_t end, const Question& question, Visit visit) const noexcept;
+  std::uint64_t oldest_members(const Question& question) noexcept;
   std::uint64_t best_members(const Question& question) noexcept;
   std::span<const std::uint16_t> indices_of(std::uint64_t members) noexcept;
 

@@ -1,0 +1,54 @@
+// What a choice allocates: nothing.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <random>
+#include <vector>
+
+#include "batch/grouping.hpp"
+#include "cpp/batch/grouping_cases.hpp"
+
+namespace {
+std::size_t allocations = 0;
+}
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace dynbatch {
+namespace {
+
+using namespace dynbatch::testing;
+
+TEST(GroupingAllocation, CounterSeesAllocations) {
+  const std::size_t before = allocations;
+  const std::vector<int> one(1);
+  EXPECT_EQ(allocations, before + 1);
+}
+
+TEST(GroupingAllocation, ChoosingAllocatesNothing) {
+  Grouping grouping;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
+    std::mt19937_64 random(seed);
+    const OwnedLimits limits = random_limits(random, 1 + random() % 3);
+    const auto waiting = random_candidates(random, 1 + random() % 70, limits.dimensions, 3);
+    const CostTable cost = random_cost(random);
+    const std::size_t before = allocations;
+    const auto batch = grouping.choose(waiting, limits.view(), cost);
+    padded_sizes(waiting, batch, limits.view());
+    const std::size_t after = allocations;
+    ASSERT_EQ(after, before);
+  }
+}
+
+}  // namespace
+}  // namespace dynbatch
