@@ -23,6 +23,7 @@ import onnx
 
 import model_graphs
 import odd_graphs
+import ragged_graphs
 import recurrent_graphs
 import shape_graphs
 from model_graphs import Feeds, normal
@@ -36,6 +37,8 @@ class Rows(enum.Enum):
     INDEPENDENT = "a row has the same answer in any company"
     MIXED = "a row's answer depends on its neighbours: never merge"
     FIXED = "the batch axis has one static size above one: fill it"
+    GATHERED = "independent rows that lie in another way than one by one along axis 0"
+    RAGGED = "rows follow each other in one flat tensor, and other inputs tell where they are"
     REFUSED = "not loadable: the error names the way out"
 
 
@@ -45,6 +48,7 @@ class ModelCase:
 
     `feeds(n)` gives n rows. `dimensions` binds free dimensions other than the batch axis;
     `shared` names the inputs without a batch axis; `row_counts` are the batch sizes it runs.
+    `batch_axes` of inputs and outputs, where it is not 0 for all; None: there is none.
     """
 
     build: Callable[[], onnx.ModelProto]
@@ -53,6 +57,7 @@ class ModelCase:
     dimensions: Dimensions = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     row_counts: tuple[int, ...] = (1, 2, 3)
+    batch_axes: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -117,7 +122,12 @@ CASES: tuple[ModelCase, ...] = (
         dimensions={("x", 1): 4, ("x", 2): 6},
     ),
     ModelCase(shape_graphs.free_sequence, Rows.INDEPENDENT, shape_graphs.free_sequence_feeds),
-    ModelCase(shape_graphs.axis_one, Rows.INDEPENDENT, shape_graphs.axis_one_feeds),
+    ModelCase(
+        shape_graphs.axis_one,
+        Rows.INDEPENDENT,
+        shape_graphs.axis_one_feeds,
+        batch_axes={"state": 1, "next_state": 1},
+    ),
     ModelCase(shape_graphs.free_image, Rows.INDEPENDENT, shape_graphs.free_image_feeds),
     ModelCase(shape_graphs.shrinking_width, Rows.INDEPENDENT, shape_graphs.shrinking_width_feeds),
     ModelCase(odd_graphs.softmax_axis0, Rows.MIXED, normal(x=(8,))),
@@ -126,6 +136,25 @@ CASES: tuple[ModelCase, ...] = (
     ModelCase(odd_graphs.attention_over_rows, Rows.MIXED, normal(x=(8,))),
     ModelCase(odd_graphs.dynamic_quantised, Rows.MIXED, normal(x=(64,))),
     ModelCase(odd_graphs.padded_to_longest, Rows.MIXED, odd_graphs.length_feeds),
+    ModelCase(shape_graphs.free_lengths, Rows.GATHERED, shape_graphs.lengths_feeds),
+    ModelCase(shape_graphs.free_points, Rows.GATHERED, normal(points=(5, 3))),
+    ModelCase(
+        shape_graphs.shared_output,
+        Rows.GATHERED,
+        normal(x=(4,)),
+        batch_axes={"classes": None},
+    ),
+    ModelCase(shape_graphs.two_rows_per_row, Rows.GATHERED, normal(x=(4,))),
+    *(
+        ModelCase(
+            ragged_graphs.ragged(f"{stem}_{dtype}", dtype, [None] * rank),
+            Rows.RAGGED,
+            ragged_graphs.ragged_feeds(dtype, rank),
+        )
+        for stem, rank in (("ragged_identity", 1), ("ragged_items", 2))
+        for dtype in ragged_graphs.DTYPES
+    ),
+    ModelCase(ragged_graphs.ragged_declared, Rows.RAGGED, ragged_graphs.ragged_feeds("float32", 1)),
     ModelCase(odd_graphs.fixed_batch, Rows.FIXED, normal(x=(16,)), row_counts=(4,)),
     ModelCase(odd_graphs.static_leading_one, Rows.REFUSED, normal(x=(16,)), row_counts=(1,)),
     ModelCase(odd_graphs.string_input, Rows.REFUSED, odd_graphs.string_feeds),

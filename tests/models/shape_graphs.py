@@ -94,7 +94,7 @@ def free_image_feeds(n: int, rng: np.random.Generator) -> Feeds:
 
 
 def shrinking_width() -> onnx.ModelProto:
-    """As a text recogniser: a column of the answer for each four of the image, and masked by nothing."""
+    """As a text recogniser: a column of the answer for each four of the image."""
     return model(
         [helper.make_node("Conv", ["image", "filter"], ["y"], strides=[4, 4])],
         [tensor("image", Type.FLOAT, ["batch", 1, 4, "width"])],
@@ -116,4 +116,76 @@ def flat_sum() -> onnx.ModelProto:
         ],
         [tensor("INPUT", Type.FLOAT, ["elements"]), tensor("INDEX", Type.FLOAT, ["requests"])],
         [tensor("OUTPUT", Type.FLOAT, ["elements"]), tensor("ENDS", Type.FLOAT, ["requests"])],
+    )
+
+
+def free_lengths() -> onnx.ModelProto:
+    """Sums the first length[i] steps of row i."""
+    return model(
+        [
+            helper.make_node("Shape", ["x"], ["count"], start=1, end=2),
+            helper.make_node("Squeeze", ["count", "first"], ["end"]),
+            helper.make_node("Range", ["zero", "end", "one"], ["steps"]),
+            helper.make_node("Unsqueeze", ["length", "second"], ["limit"]),
+            helper.make_node("Less", ["steps", "limit"], ["inside"]),
+            helper.make_node("Cast", ["inside"], ["flag"], to=Type.FLOAT),
+            helper.make_node("Unsqueeze", ["flag", "third"], ["weight"]),
+            helper.make_node("Mul", ["x", "weight"], ["kept"]),
+            helper.make_node("ReduceSum", ["kept", "second"], ["y"], keepdims=0),
+        ],
+        [
+            tensor("x", Type.FLOAT, ["batch", "steps", 2]),
+            tensor("length", Type.INT64, ["batch"]),
+        ],
+        [tensor("y", Type.FLOAT, ["batch", 2])],
+        [
+            constant("zero", 0),
+            constant("one", 1),
+            constant("first", [0]),
+            constant("second", [1]),
+            constant("third", [2]),
+        ],
+    )
+
+
+def lengths_feeds(n: int, rng: np.random.Generator) -> Feeds:
+    return {
+        "x": rng.standard_normal((n, 5, 2), dtype=np.float32),
+        "length": rng.integers(1, 6, n),
+    }
+
+
+def free_points() -> onnx.ModelProto:
+    """The largest coordinates of a set of points: one point more of the same changes nothing."""
+    return model(
+        [helper.make_node("ReduceMax", ["points"], ["largest"], axes=[1], keepdims=0)],
+        [tensor("points", Type.FLOAT, ["batch", "count", 3])],
+        [tensor("largest", Type.FLOAT, ["batch", 3])],
+    )
+
+
+def shared_output() -> onnx.ModelProto:
+    """Beside y = x + x it tells its classes, which have no batch axis."""
+    return model(
+        [
+            helper.make_node("Add", ["x", "x"], ["y"]),
+            helper.make_node("Identity", ["table"], ["classes"]),
+        ],
+        [tensor("x", Type.FLOAT, ["batch", 4])],
+        [tensor("y", Type.FLOAT, ["batch", 4]), tensor("classes", Type.FLOAT, [3])],
+        [constant("table", [1.0, 2.0, 3.0], np.float32)],
+    )
+
+
+def two_rows_per_row() -> onnx.ModelProto:
+    """Row i of x gives rows 2 i, which is x, and 2 i + 1, which is -x, of y."""
+    return model(
+        [
+            helper.make_node("Neg", ["x"], ["negative"]),
+            helper.make_node("Concat", ["x", "negative"], ["pairs"], axis=1),
+            helper.make_node("Reshape", ["pairs", "shape"], ["y"]),
+        ],
+        [tensor("x", Type.FLOAT, ["batch", 4])],
+        [tensor("y", Type.FLOAT, ["rows", 4])],
+        [constant("shape", [-1, 4])],
     )

@@ -29,7 +29,9 @@ struct InputAxis {
 /// What is said about an input that its declaration in the model does not tell.
 struct InputDeclaration {
   std::optional<bool> shared;             // without a batch axis, or with one
-  std::optional<std::size_t> batch_axis;  // where it is, if not 0
+  /// Where it is. Unset: axis 0 if that is free, else the axis that has the name of another input's batch;
+  /// if no axis 0 is free, the one name that all inputs with free dimensions have.
+  std::optional<std::size_t> batch_axis;
   double pad = 0.0;
   PadMode pad_mode = PadMode::constant;
   std::string mask;    // the input that is a mask of this one: made if callers leave it out
@@ -40,13 +42,13 @@ struct InputDeclaration {
 /// The same for an output. What is left out is found by dry runs.
 struct OutputDeclaration {
   std::optional<bool> shared;
-  std::optional<std::size_t> batch_axis;
+  std::optional<std::size_t> batch_axis;  // unset: the axis that has the batch's name, else 0
   std::optional<std::size_t> rows_per_row;
   std::string trim;  // the input whose padding this output has, at the same axes
 };
 
 /// Triton's batch_input and batch_output: what the runtime makes of a ragged (or other) input, for each
-/// target. Counts are those of requests.
+/// target. Counts are those of requests. Targets are of rank 1, for item_shape of rank 2.
 struct BatchInput {
   Made kind = Made::element_count;
   std::vector<std::string> target_names;
@@ -72,6 +74,8 @@ struct OnnxRuntimeOptions {
   /// Values for the model's free dimensions, by name, or by input and axis.
   std::map<std::string, std::int64_t> dimensions;
   std::map<InputAxis, std::int64_t> input_dimensions;
+  /// Each free dimension that is not bound, apart from the batch, is one in which requests may differ
+  /// (ModelSpec::dimensions); those of shared inputs must be bound.
   std::map<std::string, InputDeclaration> inputs;
   std::map<std::string, OutputDeclaration> output_declarations;
   std::vector<BatchInput> batch_inputs;
@@ -83,8 +87,9 @@ struct OnnxRuntimeOptions {
   std::vector<std::pair<std::string, std::string>> session_config;
 };
 
-/// Loads a model file. Throws Error(model), which names the way out where the model cannot be
-/// batched (a static leading dimension of 1, unbound free dimensions, strings, sequences, ...).
+/// Loads a model file, with what its metadata declares (see with_onnx_declarations). Throws Error(model),
+/// which names the way out where the model cannot be batched (a static leading dimension of 1, a batch axis
+/// that cannot be told, strings, sequences, ...), and Error(invalid_argument) where options do not fit it.
 DYNBATCH_EXPORT std::unique_ptr<Executor> make_onnxruntime_executor(
     const std::string& model_path, const OnnxRuntimeOptions& options = {});
 /// The same for a model in memory, which is not used after the call.
@@ -121,15 +126,35 @@ struct OnnxModelDescription {
 };
 DYNBATCH_EXPORT const OnnxModelDescription* onnx_description(const Executor& executor) noexcept;
 
+/// The key of the model's own metadata under which a text may declare what `inputs`, `output_declarations`,
+/// `batch_inputs` and `batch_outputs` would. One declaration a line, of words that blanks separate; what
+/// has blanks, quotes or '=' in it stands in double quotes, with \" and \\ inside; # begins a comment.
+///
+///   input ids pad=0 pad_mode=constant mask=attention_mask length=lengths
+///   input state batch_axis=1
+///   input "x y" shared=true
+///   input INPUT ragged=true
+///   output y batch_axis=0 rows_per_row=1 trim=ids
+///   output z shared=true
+///   batch_input kind=BATCH_ELEMENT_COUNT data_type=FP32 target_name=N target_name=M source_input=INPUT
+///   batch_output kind=BATCH_SCATTER_WITH_INPUT_SHAPE target_name=OUTPUT source_input=INPUT
+inline constexpr const char* kOnnxDeclarationsKey = "dynbatch.declarations";
+
+/// The options, with what the metadata declares beside them: about inputs and outputs that the options do
+/// not name, and batch inputs, or outputs, if the options have none. Throws Error(model), which shows the
+/// line, where the text is damaged.
+DYNBATCH_EXPORT OnnxRuntimeOptions with_onnx_declarations(OnnxRuntimeOptions options,
+                                                          const OnnxModelMetadata& metadata);
+
 /// What make_onnxruntime_executor's rules make of declared inputs and outputs.
 struct OnnxBatching {
   ModelSpec spec;
   /// The bindings that a session can be told: wherever the dimension's name stands, it is this value.
   std::vector<std::pair<std::string, std::int64_t>> overrides;
 };
-/// For an executor that runs the model in a session of its own. Uses no ONNX Runtime. `outputs` as a
-/// session declares them that was told the overrides, if there is one. Throws as
-/// make_onnxruntime_executor does.
+/// For an executor that runs the model in a session of its own. Uses no ONNX Runtime, and no metadata:
+/// give it the options of with_onnx_declarations. `outputs` as a session declares them that was told the
+/// overrides, if there is one. Throws as make_onnxruntime_executor does.
 DYNBATCH_EXPORT OnnxBatching onnx_batching(const std::vector<OnnxTensorDeclaration>& inputs,
                                            const std::vector<OnnxTensorDeclaration>& outputs,
                                            const OnnxRuntimeOptions& options);

@@ -83,6 +83,8 @@ enum class Made : std::uint8_t {
   mask,  // 1 where the source has an element along the dimensions that both have, 0 where it is padded
   length,  // the source's own size of its first free dimension, one number a row
   // The batch inputs of Triton, with its names; "element" counts are those of requests, with the batch axis.
+  // Made whole, once a batch: such an input has no batch axis, and row_shape is that of the whole tensor,
+  // {-1}, or for item_shape {-1, dimensions of an item}.
   element_count,
   accumulated_element_count,
   accumulated_element_count_with_zero,

@@ -1,16 +1,16 @@
-// How the inputs and outputs that an ONNX model declares become rows: which inputs are batched,
-// which are shared, and what every free dimension is bound to. Pure functions; no ONNX Runtime.
+// How the inputs and outputs that an ONNX model declares become rows: where the batch is, which inputs
+// are shared, ragged or made, and what every free dimension is. Pure functions; no ONNX Runtime.
 //
-// Dimensions are bound first; then a model is read as if it had been exported with those values:
-//   a dynamic leading dimension      the input is batched
-//   the batch's name on another axis  likewise, there; or the only free axis, if it has no name
-//   a scalar, or a static one        the input is shared, unless declared otherwise
-//   no dynamic one, all the same B   the model has a fixed batch of B, and all inputs are batched
-// Other dimensions of batched inputs that stay free differ between requests (ModelSpec::dimensions).
+// Dimensions are bound first; then a model is read as if it had been exported with those values.
+//   onnx_dimensions.hpp    what free dimensions are bound to, and which are left
+//   onnx_batch_axis.hpp    which axis of an input is the batch
+//   onnx_made_inputs.hpp   inputs that the runtime makes
+//   onnx_declarations.hpp  what the model's own metadata declares
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,12 +21,12 @@ namespace dynbatch {
 
 struct BoundInputs {
   std::vector<TensorSpec> specs;
-  std::size_t fixed_batch = 0;  // 0: batches of any size
+  std::vector<FreeDimension> dimensions;
+  std::size_t fixed_batch = 0;        // 0: batches of any size
+  std::set<std::string> batch_names;  // dimensions called so are the batch
   /// The bindings that can be told to ONNX Runtime, which knows dimensions by name alone: wherever
   /// the name stands, it has this value.
   std::vector<std::pair<std::string, std::int64_t>> overrides;
-  std::vector<FreeDimension> dimensions;
-  std::vector<std::string> batch_names;  // of the batch axis, where it has one
 };
 
 /// Throws Error(invalid_argument) where the options do not fit the inputs, and Error(model), with
@@ -38,10 +38,9 @@ BoundInputs bind_inputs(const std::vector<OnnxTensorDeclaration>& inputs,
 std::vector<OnnxTensorDeclaration> wanted_outputs(const std::vector<OnnxTensorDeclaration>& outputs,
                                                   const OnnxRuntimeOptions& options);
 
-/// `outputs` as a session tells them to which the overrides were told. Only a run shows whether an output has
-/// the batch where it is said to be. Throws Error(model), and Error(invalid_argument) where the options do not
-/// fit the outputs.
-ModelSpec make_model_spec(BoundInputs inputs, const std::vector<OnnxTensorDeclaration>& outputs,
-                          const OnnxRuntimeOptions& options);
+/// The wanted ones of `outputs`, as a session tells them to which the overrides were told. What no
+/// declaration says about rows, only runs can show. Throws as bind_inputs does.
+std::vector<TensorSpec> output_specs(const std::vector<OnnxTensorDeclaration>& outputs,
+                                     const BoundInputs& inputs, const OnnxRuntimeOptions& options);
 
 }  // namespace dynbatch

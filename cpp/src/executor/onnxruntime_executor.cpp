@@ -5,13 +5,7 @@
 #include <exception>
 #include <numeric>
 
-#include "base/platform.hpp"
-#include "executor/onnx_batching.hpp"
-#include "executor/ort_handles.hpp"
-#include "executor/ort_library.hpp"
-#include "executor/ort_model_inspection.hpp"
-#include "executor/ort_session.hpp"
-#include "executor/ort_values.hpp"
+#include "executor/ort_executor.hpp"
 
 namespace dynbatch {
 namespace {
@@ -19,12 +13,6 @@ namespace {
 // Values that prepare() makes at most, at about 0.15 us and 300 bytes each; a run makes what it
 // lacks.
 constexpr std::size_t kMostPreparedValues = 65536;
-
-/// What a run needs beside the stack; a thread keeps it, so that later runs allocate nothing.
-struct RunScratch {
-  std::vector<ort::Value*> values;
-  std::vector<Shape> shapes;
-};
 
 /// Whether ONNX Runtime is to bring, or has brought, the memory of an output.
 bool is_brought(const Batch& batch, const RunValues& outputs, std::size_t tensor) {
@@ -49,69 +37,12 @@ class DroppedOutputs final : public RunOutputs {
   void fail_row(std::size_t, Failure) noexcept override {}
 };
 
-class OnnxRuntimeExecutor final : public Executor {
- public:
-  OnnxRuntimeExecutor(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
-
-  const ModelSpec& spec() const noexcept override { return spec_; }
-  void prepare(const PreparedMemory& memory) override;
-  Failure run(const Batch& batch, RunOutputs& outputs) noexcept override;
-  void terminate() noexcept override;
-  bool offers_lone_runs() const noexcept override { return lone_session_.handle != nullptr; }
-  void keep_lone_runs(bool keep) noexcept override {
-    if (!keep) lone_session_.handle.reset();
-  }
-
-  const OnnxModelDescription& description() const noexcept { return description_; }
-
- private:
-  /// Each session has an arena of its own, which its next run may be told to shrink.
-  struct Session {
-    ort::Handle<ort::Session> handle;
-    StdPlatform::atomic<bool> shrinks{false};
-  };
-
-  ort::Handle<ort::RunOptions> make_run_options() const;
-  void open(const OnnxModelSource& model, const OnnxRuntimeOptions& options);
-  void describe(const ort::Session* session, const OnnxRuntimeOptions& options);
-  void find_passed_through();
-  std::vector<std::size_t> sizes_to_prepare(const PreparedMemory& memory) const;
-  Failure run_batch(const Batch& batch, RunOutputs& outputs);
-  ort::Status* run_session(const Batch& batch, const RunValues& inputs,
-                           RunValues& outputs) noexcept;
-  Failure failure_of(ort::Status* status) const;
-  Failure explained(Failure failure, const Batch& batch);
-  Failure make_missing(const Batch& batch, RunValues& inputs, RunValues& outputs) const;
-  void copy_passed_through(const Batch& batch) const noexcept;
-  void copy_rows(const Batch& batch, std::size_t input, std::byte* target) const noexcept;
-  std::size_t input_bytes(const Batch& batch, std::size_t input) const noexcept;
-  Failure read_shapes(const Batch& batch, const RunValues& values, std::span<Shape> shapes) const;
-  Failure hand_over(const Batch& batch, RunValues& values, std::span<const Shape> shapes,
-                    RunOutputs& outputs) const;
-
-  const OrtLibrary& library_;
-  OnnxModelDescription description_;
-  ModelSpec spec_;
-  std::vector<const char*> input_names_;   // into spec_
-  std::vector<const char*> output_names_;  // into spec_
-  // [output]: the input that the graph hands out again under the same name, or kComputed. ONNX
-  // Runtime leaves such an output's memory as it is, or answers with the input's own memory.
-  static constexpr std::size_t kComputed = static_cast<std::size_t>(-1);
-  std::vector<std::size_t> passed_through_;
-  Session session_;
-  Session lone_session_;  // without a handle: a lone run is like any other
-  // One each for all runs: they only read it, and terminate() is meant for all of them.
-  ort::Handle<ort::RunOptions> run_options_;
-  ort::Handle<ort::RunOptions> shrinking_run_options_;
-  StdPlatform::atomic<bool> has_shrunk_{false};  // so that a failure is not the options'
-  std::optional<PreparedValues> prepared_inputs_;
-  std::optional<PreparedValues> prepared_outputs_;
-};
+}  // namespace
 
 OnnxRuntimeExecutor::OnnxRuntimeExecutor(const OnnxModelSource& model,
                                          const OnnxRuntimeOptions& options)
     : library_(use_ort_library({options.library_path, options.api_base})) {
-  open(model, options);
+  take(load_onnx_model(library_, model, options));
   find_passed_through();
   for (const TensorSpec& input : spec_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : spec_.outputs) output_names_.push_back(output.name.c_str());
@@ -131,37 +62,11 @@ ort::Handle<ort::RunOptions> OnnxRuntimeExecutor::make_run_options() const {
       [this](auto made) { return library_.api.CreateRunOptions(made); });
 }
 
-void OnnxRuntimeExecutor::open(const OnnxModelSource& model, const OnnxRuntimeOptions& options) {
-  const bool binds = !options.dimensions.empty() || !options.input_dimensions.empty();
-  if (binds) {
-    // A session that has bound a dimension no longer tells its name.
-    describe(open_session_to_inspect(library_, model, options).get(), options);
-  } else {
-    session_.handle = open_session(library_, model, options);
-    describe(session_.handle.get(), options);
-  }
-  BoundInputs bound = bind_inputs(description_.inputs, options);
-  if (binds) session_.handle = open_session(library_, model, options, bound.overrides);
-  if (options.lone_threads != 0) {
-    try {
-      lone_session_.handle = open_lone_session(library_, model, options, bound.overrides);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::invalid_argument) throw;
-      // No memory or no threads for a second session: lone runs are like any other.
-    }
-  }
-  spec_ = make_model_spec(
-      std::move(bound),
-      wanted_outputs(read_outputs(library_.api, session_.handle.get(), options.outputs), options),
-      options);
-}
-
-void OnnxRuntimeExecutor::describe(const ort::Session* session, const OnnxRuntimeOptions& options) {
-  description_.library_path = library_.path;
-  description_.library_version = library_.version;
-  description_.metadata = read_metadata(library_.api, session);
-  description_.inputs = read_inputs(library_.api, session);
-  description_.outputs = read_outputs(library_.api, session, options.outputs);
+void OnnxRuntimeExecutor::take(LoadedOnnxModel model) {
+  description_ = std::move(model.description);
+  spec_ = std::move(model.spec);
+  session_.handle = std::move(model.session);
+  lone_session_.handle = std::move(model.lone_session);
 }
 
 void OnnxRuntimeExecutor::find_passed_through() {
@@ -176,6 +81,7 @@ void OnnxRuntimeExecutor::find_passed_through() {
 // Preparing.
 
 void OnnxRuntimeExecutor::prepare(const PreparedMemory& memory) {
+  if (spec_.is_staged()) return;  // shapes differ from batch to batch
   const std::vector<std::size_t> sizes = sizes_to_prepare(memory);
   prepared_inputs_->build(memory.input_slots, sizes);
   prepared_outputs_->build(memory.output_slots, sizes);
@@ -201,6 +107,7 @@ std::vector<std::size_t> OnnxRuntimeExecutor::sizes_to_prepare(const PreparedMem
 
 Failure OnnxRuntimeExecutor::run(const Batch& batch, RunOutputs& outputs) noexcept {
   try {
+    if (!batch.input_shapes.empty()) return run_shaped(batch, outputs);
     Failure failure = run_batch(batch, outputs);
     return failure ? explained(std::move(failure), batch) : failure;
   } catch (const std::exception& error) {
@@ -268,10 +175,7 @@ Failure OnnxRuntimeExecutor::make_missing(const Batch& batch, RunValues& inputs,
                                           RunValues& outputs) const {
   for (std::size_t tensor = 0; tensor < spec_.inputs.size(); ++tensor) {
     if (inputs.is_prepared(tensor)) continue;
-    ort::Status* status =
-        batch.input_shapes.empty()
-            ? inputs.make(tensor, batch.rows, batch.inputs[tensor])
-            : inputs.make(tensor, batch.input_shapes[tensor], batch.inputs[tensor]);
+    ort::Status* status = inputs.make(tensor, batch.rows, batch.inputs[tensor]);
     if (status != nullptr) return failure_of(status);
   }
   for (std::size_t tensor = 0; tensor < spec_.outputs.size(); ++tensor) {
@@ -297,14 +201,6 @@ void OnnxRuntimeExecutor::copy_rows(const Batch& batch, std::size_t input,
   if (size != 0) std::memcpy(target, batch.inputs[input], size);
 }
 
-std::size_t OnnxRuntimeExecutor::input_bytes(const Batch& batch, std::size_t input) const noexcept {
-  if (batch.input_shapes.empty()) return batch.rows * spec_.inputs[input].row_bytes();
-  std::size_t bytes = size_of(spec_.inputs[input].dtype);
-  for (const std::int64_t dim : batch.input_shapes[input].dims())
-    bytes *= static_cast<std::size_t>(dim);
-  return bytes;
-}
-
 /// Reads the shapes of the outputs that ONNX Runtime has brought, and checks that they have the
 /// batch's rows; those of the others it has checked itself.
 Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& values,
@@ -315,8 +211,6 @@ Failure OnnxRuntimeExecutor::read_shapes(const Batch& batch, const RunValues& va
     ort::Status* status = read_shape(library_, values.values()[tensor], shape);
     if (status != nullptr) return failure_of(status);
     const auto rows = static_cast<std::int64_t>(batch.rows);
-    if (!batch.input_shapes.empty() && shape.valid())
-      continue;  // whoever staged it knows its shape
     if (shape.valid() && shape.rank() > 0 && shape[0] == rows) continue;
     // Before any memory is prepared, it is the model that cannot be batched, not a run that fails.
     return {batch.output_slot == Batch::kNoSlot ? ErrorCode::model : ErrorCode::execution,
@@ -334,19 +228,35 @@ Failure OnnxRuntimeExecutor::hand_over(const Batch& batch, RunValues& values,
                                        std::span<const Shape> shapes, RunOutputs& outputs) const {
   for (std::size_t tensor = 0; tensor < shapes.size(); ++tensor) {
     if (!is_brought(batch, values, tensor)) continue;
-    if (const std::size_t input = passed_through_[tensor]; input != kComputed) {
-      auto copy = std::make_unique<std::byte[]>(input_bytes(batch, input));
-      copy_rows(batch, input, copy.get());
-      std::byte* data = copy.release();
-      outputs.adopt(tensor, data, shapes[tensor], release_copy, data);
-      continue;
+    if (Failure failure = hand_over_one(batch, values, tensor, shapes[tensor], outputs)) {
+      return failure;
     }
-    void* data = nullptr;
-    ort::Status* status = library_.api.GetTensorMutableData(values.values()[tensor], &data);
-    if (status != nullptr) return failure_of(status);
-    outputs.adopt(tensor, data, shapes[tensor], release_value, values.take(tensor));
   }
   return {};
+}
+
+Failure OnnxRuntimeExecutor::hand_over_one(const Batch& batch, RunValues& values,
+                                           std::size_t output, const Shape& shape,
+                                           RunOutputs& outputs) const {
+  if (const std::size_t input = passed_through_[output]; input != kComputed) {
+    auto copy = std::make_unique<std::byte[]>(input_bytes(batch, input));
+    copy_rows(batch, input, copy.get());
+    std::byte* data = copy.release();
+    outputs.adopt(output, data, shape, release_copy, data);
+    return {};
+  }
+  void* data = nullptr;
+  ort::Status* status = library_.api.GetTensorMutableData(values.values()[output], &data);
+  if (status != nullptr) return failure_of(status);
+  outputs.adopt(output, data, shape, release_value, values.take(output));
+  return {};
+}
+
+/// Bytes of an input in this batch.
+std::size_t OnnxRuntimeExecutor::input_bytes(const Batch& batch, std::size_t input) const noexcept {
+  const TensorSpec& spec = spec_.inputs[input];
+  return batch.input_shapes.empty() ? batch.rows * spec.row_bytes()
+                                    : tensor_bytes(spec.dtype, batch.input_shapes[input]);
 }
 
 Failure OnnxRuntimeExecutor::failure_of(ort::Status* status) const {
@@ -358,8 +268,6 @@ void OnnxRuntimeExecutor::terminate() noexcept {
     library_.api.ReleaseStatus(library_.api.RunOptionsSetTerminate(options->get()));
   }
 }
-
-}  // namespace
 
 std::unique_ptr<Executor> make_onnxruntime_executor(const std::string& model_path,
                                                     const OnnxRuntimeOptions& options) {

@@ -4,10 +4,12 @@
 #include <array>
 
 namespace dynbatch {
+
 namespace {
 
-ort::Status* make(const OrtLibrary& library, DataType dtype, std::span<const std::int64_t> dims,
-                  std::size_t size, const std::byte* data, ort::Value** made) noexcept {
+ort::Status* make_value(const OrtLibrary& library, DataType dtype,
+                        std::span<const std::int64_t> dims, std::size_t size, const std::byte* data,
+                        ort::Value** made) noexcept {
   // A tensor without elements may have no memory, and ONNX Runtime wants an address all the same.
   static constexpr std::byte kNothing{};
   const std::byte* address = data == nullptr && size == 0 ? &kNothing : data;
@@ -25,15 +27,19 @@ ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::
   std::size_t rank = 0;
   if (!spec.shared) dims[rank++] = static_cast<std::int64_t>(rows);
   for (const std::int64_t dim : spec.row_shape.dims()) dims[rank++] = dim;
-  return make(library, spec.dtype, {dims.data(), rank}, spec.row_bytes() * (spec.shared ? 1 : rows),
-              data, made);
+  const std::size_t size = spec.row_bytes() * (spec.shared ? 1 : rows);
+  return make_value(library, spec.dtype, {dims.data(), rank}, size, data, made);
 }
 
 ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,
                         const std::byte* data, ort::Value** made) noexcept {
-  std::size_t size = size_of(dtype);
-  for (const std::int64_t dim : shape.dims()) size *= static_cast<std::size_t>(dim);
-  return make(library, dtype, shape.dims(), size, data, made);
+  return make_value(library, dtype, shape.dims(), tensor_bytes(dtype, shape), data, made);
+}
+
+std::size_t tensor_bytes(DataType dtype, const Shape& shape) noexcept {
+  std::size_t bytes = size_of(dtype);
+  for (const std::int64_t dim : shape.dims()) bytes *= static_cast<std::size_t>(dim);
+  return bytes;
 }
 
 ort::Status* read_shape(const OrtLibrary& library, const ort::Value* value, Shape& shape) noexcept {
@@ -96,6 +102,11 @@ RunValues::~RunValues() {
 
 ort::Status* RunValues::make(std::size_t tensor, std::size_t rows, const std::byte* data) noexcept {
   return make_value(library_, specs_[tensor], rows, data, &values_[tensor]);
+}
+
+ort::Status* RunValues::make(std::size_t tensor, const Shape& shape,
+                             const std::byte* data) noexcept {
+  return make_value(library_, specs_[tensor].dtype, shape, data, &values_[tensor]);
 }
 
 }  // namespace dynbatch

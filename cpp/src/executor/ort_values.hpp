@@ -26,6 +26,9 @@ ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::
 ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,
                         const std::byte* data, ort::Value** made) noexcept;
 
+/// Bytes of a tensor whose dimensions are all known.
+std::size_t tensor_bytes(DataType dtype, const Shape& shape) noexcept;
+
 /// Reads the shape of a value; one of more than Shape::kMaxRank dimensions reads as invalid.
 /// Returns ONNX Runtime's status.
 ort::Status* read_shape(const OrtLibrary& library, const ort::Value* value, Shape& shape) noexcept;
@@ -70,10 +73,8 @@ class RunValues {
 
   /// Makes the value of a tensor that is not prepared. Returns ONNX Runtime's status.
   ort::Status* make(std::size_t tensor, std::size_t rows, const std::byte* data) noexcept;
-  /// The same with a whole shape.
-  ort::Status* make(std::size_t tensor, const Shape& shape, const std::byte* data) noexcept {
-    return make_value(library_, specs_[tensor].dtype, shape, data, &values_[tensor]);
-  }
+  /// The same for a tensor of the given shape.
+  ort::Status* make(std::size_t tensor, const Shape& shape, const std::byte* data) noexcept;
   bool is_prepared(std::size_t tensor) const noexcept;
   ort::Value** values() const noexcept { return values_.data(); }
   /// Hands a value over to the caller, who releases it.

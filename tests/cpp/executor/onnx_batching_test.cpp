@@ -238,7 +238,8 @@ TEST(OnnxBatching, RefusesAScalarDeclaredBatched) {
 
 TEST(OnnxBatching, RefusesDifferentFixedBatches) {
   OnnxRuntimeOptions options;
-  options.inputs["a"].shared = options.inputs["b"].shared = false;
+  options.inputs["a"].shared = false;
+  options.inputs["b"].shared = false;
   EXPECT_THAT(refusal({declare("x", {"batch"}), declare("a", {4}), declare("b", {8})}, options),
               HasSubstr("fixed batches 4 and 8"));
 }
