@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "base/assertions.hpp"
 #include "batch/cost_table.hpp"
@@ -209,8 +208,11 @@ std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
     for (std::size_t members = 1; members <= std::min(end, most); ++members)
       before_[end] = std::min(before_[end], seconds[members] + before_[end - members]);
   }
-  while (seconds[most] + before_[count_ - most] > before_[count_] * (1.0 + kEqual)) --most;
-  return ~std::uint64_t{0} << (kLookAhead - most);
+  const double least = before_[count_] * (1.0 + kEqual);
+  while (most > 1 && seconds[most] + before_[count_ - most] > least) --most;
+  std::uint64_t members = member(0);
+  for (std::size_t i = 1; i < most; ++i) members |= member(i);
+  return members;
 }
 
 /// The chunks that end before `end`, from the request there alone to the most that may run together.

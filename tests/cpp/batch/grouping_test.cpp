@@ -90,6 +90,23 @@ TEST(Grouping, WithoutAGearForBothTheyRunApart) {
               ElementsAre(0));
 }
 
+TEST(Grouping, WithoutAGearEqualLengthsRunApart) {
+  const std::vector<std::vector<std::int64_t>> gears{{16}};
+  EXPECT_THAT(chosen(of_lengths({50, 50}),
+                     {.largest_rows = 4, .dimensions = 1, .size_gears = gears}, affine_cost(1e9)),
+              ElementsAre(0));
+}
+
+TEST(Grouping, GearsOfEqualElementsDoNotSeparateWhatIsAlike) {
+  // The second needs the other gear; its height is between theirs.
+  const std::vector<std::vector<std::int64_t>> gears{{640, 480}, {480, 640}};
+  EXPECT_THAT(chosen({{.rows = 1, .sizes = {10, 10}},
+                      {.rows = 1, .sizes = {100, 600}},
+                      {.rows = 1, .sizes = {500, 10}}},
+                     {.largest_rows = 4, .dimensions = 2, .size_gears = gears}, {}),
+              ElementsAre(0, 2));
+}
+
 TEST(Grouping, TransposedSizesAreNotAlike) {
   const GroupCandidate wide{.rows = 1, .sizes = {10, 20}};
   const GroupCandidate tall{.rows = 1, .sizes = {20, 10}};
