@@ -15,16 +15,17 @@ namespace dynbatch {
 /// at once is.
 struct Corner {
   struct Axis {
-    std::size_t count = 0;         // how many the rows have along it
-    std::size_t whole = 0;         // how many the batch has
-    std::size_t rows_stride = 0;   // bytes from one to the next in the rows
-    std::size_t batch_stride = 0;  // ... and in the batch
-    bool is_padded = false;        // the rows end before the batch does; never along the batch axis
+    std::size_t count;         // how many the rows have along it
+    std::size_t whole;         // how many the batch has
+    std::size_t rows_stride;   // bytes from one to the next in the rows
+    std::size_t batch_stride;  // ... and in the batch
+    bool is_padded;            // the rows end before the batch does; never along the batch axis
   };
   static constexpr std::size_t kNone = Shape::kMaxRank;
 
-  std::array<Axis, Shape::kMaxRank>
-      axes;                         // innermost first; along that one both strides are the same
+  // Innermost first; along that one both strides are the same. Unset beyond `depth`: to clear them would cost
+  // small rows more than to copy them does.
+  std::array<Axis, Shape::kMaxRank> axes;
   std::size_t depth = 0;            // axes in use, at least one
   std::size_t batch_level = kNone;  // the batch axis among them, if other rows stand beside ours
   std::size_t first_byte = 0;       // where the corner begins in the batch
@@ -44,9 +45,16 @@ void for_each_run(const Corner& corner, std::size_t level, Byte* batch, Rows row
   if (level == 0) {
     move(batch, rows, axis.count * axis.batch_stride);
   } else {
+    const Corner::Axis& inner = corner.axes[level - 1];
     for (std::size_t i = 0; i < axis.count; ++i) {
-      for_each_run(corner, level - 1, batch + i * axis.batch_stride, rows + i * axis.rows_stride,
-                   move, behind);
+      if (level == 1) {  // what most runs are: without a call
+        move(batch + i * axis.batch_stride, rows + i * axis.rows_stride,
+             inner.count * inner.batch_stride);
+        if (inner.is_padded) behind(0, batch + i * axis.batch_stride);
+      } else {
+        for_each_run(corner, level - 1, batch + i * axis.batch_stride, rows + i * axis.rows_stride,
+                     move, behind);
+      }
     }
   }
   if (axis.is_padded) behind(level, batch);
