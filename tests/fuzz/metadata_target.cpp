@@ -30,6 +30,63 @@ std::vector<OnnxTensorDeclaration> draw_declarations(FuzzBytes& bytes) {
   return declarations;
 }
 
+InputDeclaration draw_input(FuzzBytes& bytes) {
+  InputDeclaration input;
+  if (bytes.one_in(2)) input.shared = bytes.one_in(2);
+  if (bytes.one_in(4)) input.batch_axis = bytes.size();
+  if (bytes.one_in(4)) input.pad = bytes.one_in(2) ? bytes.real() : bytes.byte();
+  if (bytes.one_in(4)) input.mask = bytes.name();
+  if (bytes.one_in(8)) input.length = bytes.name();
+  input.ragged = bytes.one_in(8);
+  return input;
+}
+
+OutputDeclaration draw_output(FuzzBytes& bytes) {
+  OutputDeclaration output;
+  if (bytes.one_in(4)) output.shared = bytes.one_in(2);
+  if (bytes.one_in(4)) output.batch_axis = bytes.size();
+  if (bytes.one_in(4)) output.rows_per_row = bytes.size();
+  if (bytes.one_in(4)) output.trim = bytes.name();
+  return output;
+}
+
+/// Mostly words of the format, in any order.
+std::string draw_text(FuzzBytes& bytes) {
+  static constexpr const char* kWords[] = {"input ",
+                                           "output ",
+                                           "batch_input ",
+                                           "batch_output ",
+                                           "x ",
+                                           "\n",
+                                           "pad=1 ",
+                                           "mask=y ",
+                                           "ragged=true ",
+                                           "shared=false ",
+                                           "trim=x ",
+                                           "\"y\" ",
+                                           "batch_axis=1 ",
+                                           "rows_per_row=2 ",
+                                           "data_type=FP32 ",
+                                           "# ",
+                                           "length=",
+                                           "source_input=x ",
+                                           "target_name=\"a b\" ",
+                                           "kind=BATCH_ELEMENT_COUNT ",
+                                           "kind=BATCH_SCATTER_WITH_INPUT_SHAPE ",
+                                           "\\",
+                                           "\"",
+                                           "="};
+  std::string text;
+  for (std::size_t count = bytes.below(24); count > 0; --count) {
+    if (bytes.one_in(16)) {
+      text += static_cast<char>(bytes.byte());
+    } else {
+      text += kWords[bytes.below(std::size(kWords))];
+    }
+  }
+  return text;
+}
+
 OnnxRuntimeOptions draw_options(FuzzBytes& bytes) {
   OnnxRuntimeOptions options;
   for (std::size_t count = bytes.below(3); count > 0; --count) {
@@ -40,7 +97,19 @@ OnnxRuntimeOptions draw_options(FuzzBytes& bytes) {
     options.input_dimensions[{input, bytes.size()}] = bytes.dimension();
   }
   for (std::size_t count = bytes.below(3); count > 0; --count) {
-    options.inputs[bytes.name()].shared = bytes.one_in(2);
+    options.inputs[bytes.name()] = draw_input(bytes);
+  }
+  for (std::size_t count = bytes.one_in(2) ? bytes.below(3) : 0; count > 0; --count) {
+    options.output_declarations[bytes.name()] = draw_output(bytes);
+  }
+  for (std::size_t count = bytes.one_in(4) ? bytes.below(3) : 0; count > 0; --count) {
+    options.batch_inputs.push_back({static_cast<Made>(bytes.below(9)),
+                                    {bytes.name()},
+                                    static_cast<DataType>(1 + bytes.below(8)),
+                                    bytes.name()});
+  }
+  for (std::size_t count = bytes.one_in(4) ? bytes.below(3) : 0; count > 0; --count) {
+    options.batch_outputs.push_back({{bytes.name()}, bytes.name()});
   }
   for (std::size_t count = bytes.below(3); count > 0; --count) {
     options.outputs.push_back(bytes.name());
@@ -57,15 +126,48 @@ std::optional<std::size_t> row_bytes(const TensorSpec& spec) {
   return bytes;
 }
 
+void expect_sound(const TensorSpec& tensor, const ModelSpec& spec) {
+  expect(tensor.row_shape.valid(), "a shape of a rank that is supported");
+  expect(tensor.batch_axis <= tensor.row_shape.rank() || tensor.made != Made::no,
+         "a batch axis that is there");
+  for (const std::int64_t dim : tensor.row_shape.dims()) expect(dim >= -1, "-1 or a size");
+  expect(!tensor.has_known_shape() || row_bytes(tensor) == tensor.row_bytes(),
+         "a row that memory can hold");
+  expect(tensor.dimensions.empty() || tensor.dimensions.size() == tensor.row_shape.rank(),
+         "a dimension for each axis");
+  for (std::size_t axis = 0; axis < tensor.dimensions.size(); ++axis) {
+    const int dimension = tensor.dimensions[axis];
+    if (dimension == TensorSpec::kStatic) continue;
+    expect(dimension >= 0 && static_cast<std::size_t>(dimension) < spec.dimensions.size(),
+           "a dimension of the model");
+    expect(tensor.row_shape[axis] == -1, "a free axis");
+  }
+}
+
+void expect_sound_input(const TensorSpec& input, const ModelSpec& spec) {
+  expect_sound(input, spec);
+  const bool rows_made =
+      input.made == Made::no || input.made == Made::mask || input.made == Made::length;
+  expect(input.has_known_shape() || !input.shared, "a shared input of one shape");
+  for (std::size_t axis = 0; axis < input.row_shape.rank(); ++axis) {
+    const bool is_free = input.row_shape[axis] == -1 && !input.ragged && rows_made;
+    const bool has_dimension =
+        !input.dimensions.empty() && input.dimensions[axis] != TensorSpec::kStatic;
+    expect(is_free == has_dimension, "a dimension for each free axis");
+  }
+  if (input.made == Made::no) return;
+  expect(input.source < spec.inputs.size(), "a source");
+  expect(spec.inputs[input.source].made == Made::no, "a source that callers give");
+}
+
 void expect_sound(const OnnxBatching& batching, std::size_t inputs,
                   const OnnxRuntimeOptions& options, std::size_t outputs) {
   const ModelSpec& spec = batching.spec;
   expect(spec.inputs.size() == inputs, "every input");
+  expect(spec.dimensions.size() <= ModelSpec::kMaxDimensions, "few dimensions");
   bool any_batched = false;
   for (const TensorSpec& input : spec.inputs) {
-    expect(input.row_shape.valid(), "a shape of a rank that is supported");
-    expect(input.has_known_shape(), "no free dimension in a row");
-    expect(row_bytes(input) == input.row_bytes(), "a row that memory can hold");
+    expect_sound_input(input, spec);
     any_batched = any_batched || !input.shared;
   }
   expect(any_batched, "an input with a batch axis");
@@ -74,10 +176,10 @@ void expect_sound(const OnnxBatching& batching, std::size_t inputs,
          "every output that is wanted");
   for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
     const TensorSpec& output = spec.outputs[i];
-    expect(output.row_shape.valid() && !output.shared, "an output with rows");
-    for (const std::int64_t dim : output.row_shape.dims()) expect(dim >= -1, "-1 or a size");
-    expect(!output.has_known_shape() || row_bytes(output) == output.row_bytes(),
-           "a row that memory can hold");
+    expect_sound(output, spec);
+    expect(output.rows_per_row > 0, "rows for a row");
+    expect(!output.scattered_as || *output.scattered_as < spec.inputs.size(),
+           "an input to scatter as");
     expect(options.outputs.empty() || output.name == options.outputs[i],
            "the order of the options");
   }
@@ -95,8 +197,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace dynbatch::testing;
   FuzzBytes bytes(data, size);
   const auto inputs = draw_declarations(bytes);
-  const auto options = draw_options(bytes);
+  auto options = draw_options(bytes);
   const auto outputs = draw_declarations(bytes);
+  if (bytes.one_in(4)) {
+    OnnxModelMetadata metadata;
+    metadata.custom[kOnnxDeclarationsKey] = draw_text(bytes);
+    const auto merged = made_or_refused([&] { return with_onnx_declarations(options, metadata); },
+                                        ErrorCode::model, ErrorCode::model);
+    if (!merged) return 0;
+    options = *merged;
+  }
   const auto batching = made_or_refused([&] { return onnx_batching(inputs, outputs, options); },
                                         ErrorCode::model, ErrorCode::invalid_argument);
   if (batching) expect_sound(*batching, inputs.size(), options, outputs.size());

@@ -39,7 +39,22 @@ std::string all_described(const Roles& inputs) {
        ". Declare it with inputs={" + hints + "}");
 }
 
-/// What is declared, and every axis 0 that is free.
+/// Whether exporters call the batch so.
+bool says_batch(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name == "n" || name.find("batch") != std::string::npos;
+}
+
+/// Where axis 0 is free: the batch is there, unless one other axis alone has a name that says batch.
+std::size_t first_or_named_axis(const InputRole& input) {
+  std::vector<std::size_t> named;
+  for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
+    if (says_batch(name_at(input, axis))) named.push_back(axis);
+  }
+  return named.size() == 1 ? named.front() : 0;
+}
+
+/// What is declared, and inputs whose axis 0 is free.
 void settle_declared(InputRole& input) {
   const InputDeclaration& declared = input.declared;
   const bool says_shared = declared.shared.value_or(false);
@@ -59,7 +74,7 @@ void settle_declared(InputRole& input) {
   if (declared.batch_axis) {
     input.batch_axis = declared.batch_axis;
   } else if (input.dims[0] == kFree) {
-    input.batch_axis = 0;
+    input.batch_axis = first_or_named_axis(input);
   }
 }
 
@@ -73,11 +88,6 @@ std::set<std::string> names_of(const InputRole& input) {
     if (const std::string name = name_at(input, axis); !name.empty()) names.insert(name);
   }
   return names;
-}
-
-bool says_batch(std::string name) {
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  return name.find("batch") != std::string::npos;
 }
 
 /// Where no axis 0 is free: the one name that all inputs with free dimensions have; "" if there is none.

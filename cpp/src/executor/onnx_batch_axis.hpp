@@ -1,7 +1,7 @@
 // Which axis of each input of a model is the batch.
 //
 //   declared                          as it says
-//   axis 0 is free                    axis 0
+//   axis 0 is free                    axis 0, or the one axis whose name says batch, as in [time, batch, 4]
 //   another axis has a batch's name   that axis; a batch's name is one that stands on a batch axis
 //   none of these                     the input is shared
 // Where no axis 0 is free, the one name that all inputs with free dimensions have is the batch's, if no

@@ -107,9 +107,10 @@ void check_made_of_rows(const TensorSpec& made, const TensorSpec& source) {
     refuse(who + ": expected a source with a free dimension, got " + quoted(source.name) +
            (source.ragged ? ", which is ragged" : " with rows of " + to_string(source.row_shape)));
   }
-  if (is_mask && dimensions_of(made) != dimensions) {
-    refuse(who + ": expected the same free dimensions, got rows of " + to_string(made.row_shape) +
-           " for rows of " + to_string(source.row_shape));
+  const std::set<int> own = dimensions_of(made);
+  if (is_mask && (own.empty() || !std::ranges::includes(dimensions, own))) {
+    refuse(who + ": expected free dimensions of the source and no others, got rows of " +
+           to_string(made.row_shape) + " for rows of " + to_string(source.row_shape));
   }
   if (!is_mask && made.row_shape.rank() != 0) {
     refuse(who + ": expected one number a row, [batch], got rows of " + to_string(made.row_shape));

@@ -184,6 +184,7 @@ TensorSpec output_spec(const OnnxTensorDeclaration& output, const BoundInputs& i
     set_like_input(spec, declared, inputs, static_cast<std::size_t>(same - inputs.specs.begin()));
     return spec;
   }
+  spec.declared = declared.shared.has_value() || declared.batch_axis.has_value();
   spec.shared = shared;
   spec.rows_per_row = declared.rows_per_row.value_or(1);
   spec.scattered_as = scattered_as;
