@@ -52,7 +52,7 @@ void make_staged(Core& core, const BatchingOptions& options, const BatchingPlan&
   setup.brief_at_load = is_brief(found.common.table);
   core.warm_up = std::move(found.common);
   core.staged =
-      std::make_unique<StagedRuntime>(*core.executor, std::move(setup), std::move(staged));
+      std::make_unique<StagedRuntime>(*core.executor, std::move(staged), std::move(setup));
 }
 
 void make_in_place(Core& core, const BatchingOptions& options, const BatchingPlan& plan) {

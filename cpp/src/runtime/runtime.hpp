@@ -87,7 +87,7 @@ class Runtime {
   /// `executor` outlives the runtime. Calls its prepare().
   Runtime(Executor& executor, RuntimeSetup setup, const std::vector<std::size_t>& batch_sizes);
   /// The same where rows differ in shape.
-  Runtime(Executor& executor, RuntimeSetup setup, StagedSetup staged);
+  Runtime(Executor& executor, StagedSetup staged, RuntimeSetup setup);
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
   /// Closed before, and all its workers have left work().

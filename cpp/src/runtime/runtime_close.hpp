@@ -55,7 +55,7 @@ inline std::vector<TensorSpec> brought(std::vector<TensorSpec> outputs) {
 }
 
 template <class P, class Queue>
-Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup, StagedSetup staged)
+Runtime<P, Queue>::Runtime(Executor& executor, StagedSetup staged, RuntimeSetup setup)
     : executor_(executor),
       setup_(std::move(setup)),
       has_shared_(std::any_of(executor.spec().inputs.begin(), executor.spec().inputs.end(),
