@@ -23,20 +23,20 @@ struct Corner {
   };
   static constexpr std::size_t kNone = Shape::kMaxRank;
 
-  // Innermost first; along that one both strides are the same. Unset beyond `depth`: to clear them would cost
-  // small rows more than to copy them does.
+  // Innermost first; along that one both strides are the same. Unset beyond `depth`: to clear them would
+  // cost small rows more than to copy them does.
   std::array<Axis, Shape::kMaxRank> axes;
   std::size_t depth = 0;            // axes in use, at least one
   std::size_t batch_level = kNone;  // the batch axis among them, if other rows stand beside ours
   std::size_t first_byte = 0;       // where the corner begins in the batch
 };
 
-/// Both shapes are whole and of equal rank; `rows` has the rows [first_row, first_row + rows[batch_axis]) of the
-/// batch. Where `repeats`, padding is a copy of slabs along one axis, so a padded axis stays one of its own.
+/// Both shapes are whole and of equal rank; `rows` has the rows [first_row, first_row + rows[batch_axis]) of
+/// the batch. Where `repeats`, padding is a copy of slabs along one axis: a padded axis stays alone.
 Corner corner_of(const Shape& rows, const Shape& batch, std::size_t batch_axis,
                  std::size_t first_row, std::size_t element_bytes, bool repeats) noexcept;
 
-/// Calls move(batch, rows, bytes) for each run of bytes that lie together, and behind(axis's index, batch) once
+/// Calls move(batch, rows, bytes) for each run of bytes that lie together and behind(level, batch) once
 /// for each padded axis of each slab, inner axes first. `Rows` is a pointer, or an offset if there are none.
 template <class Byte, class Rows, class Move, class Behind>
 void for_each_run(const Corner& corner, std::size_t level, Byte* batch, Rows rows, const Move& move,

@@ -5,8 +5,8 @@
 namespace dynbatch {
 
 void fill_words(std::byte* target, std::size_t bytes, std::uint64_t word) noexcept {
-  std::array<std::uint64_t, 8>
-      block;  // vector stores; wider ones than the baseline's measured no faster
+  // Becomes vector stores; ones wider than the baseline's 16 bytes measured no faster.
+  std::array<std::uint64_t, 8> block;
   block.fill(word);
   std::size_t at = 0;
   for (; at + sizeof(block) <= bytes; at += sizeof(block)) {

@@ -8,7 +8,7 @@
 
 namespace dynbatch {
 
-/// An element of 1, 2, 4 or 8 bytes, repeated to eight bytes: how often a fill writes it does not matter then.
+/// An element of 1, 2, 4 or 8 bytes, repeated to eight, so that fills need not know its size.
 class Pattern {
  public:
   Pattern(const std::array<std::byte, 8>& element, std::size_t element_bytes) noexcept;
