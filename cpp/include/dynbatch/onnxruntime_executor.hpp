@@ -28,7 +28,7 @@ struct InputAxis {
 
 /// What is said about an input that its declaration in the model does not tell.
 struct InputDeclaration {
-  std::optional<bool> shared;             // without a batch axis, or with one
+  std::optional<bool> shared;  // without a batch axis, or with one
   /// Where it is. Unset: axis 0 if that is free (or the one axis whose name says batch), else the axis that
   /// has the name of another input's batch; if no axis 0 is free, the one name that all inputs with free
   /// dimensions have.

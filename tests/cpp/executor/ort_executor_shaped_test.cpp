@@ -97,7 +97,9 @@ TEST(OrtExecutorShaped, ImagesOfAnySizeRun) {
   KeptOutputs kept;
   ASSERT_FALSE(run_shaped(*executor, 2, {image.data()}, {{2, 1, 5, 7}}, kept));
   EXPECT_EQ(kept.adopted[0].shape, (Shape{2, 2, 5, 7}));
+  kept.release_all();
   ASSERT_FALSE(run_shaped(*executor, 1, {image.data()}, {{1, 1, 7, 10}}, kept));
+  EXPECT_EQ(kept.adopted[0].shape, (Shape{1, 2, 7, 10}));
 }
 
 TEST(OrtExecutorShaped, OutputsNeedNotHaveTheBatchInFront) {
