@@ -106,9 +106,9 @@ void ShapedTrial::gather_input(std::size_t index, std::span<const SampleRow* con
                  sample.shapes[index], element_bytes, pad);
     } else if (input.made == Made::mask) {
       write_mask(bytes.data(), shape, input.batch_axis, row, sample.shapes[index], input.dtype);
-    } else {
+    } else if (input.made == Made::length) {
       write_lengths(bytes.data() + row * row_bytes, input.dtype, 1, length_of(spec, input, sample));
-    }
+    }  // else rows without elements
   }
 }
 
