@@ -39,7 +39,10 @@
   X(relaxed_end)           /* end() publishes nothing */                   \
   X(cancel_frees)          /* cancel drops the queue's hold as well */     \
   X(pool_without_tag)      /* the stack of free requests has no tag */     \
-  X(relaxed_pool)          /* a free request is published to nobody */
+  X(relaxed_pool)          /* a free request is published to nobody */     \
+  X(weak_staged_publish)   /* a staged publish() is not seq_cst */         \
+  X(takes_unready)         /* a staged batch takes what is not written */  \
+  X(weak_run_token)        /* a token is given back, and not seq_cst */
 
 namespace dynbatch {
 

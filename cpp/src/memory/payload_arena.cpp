@@ -1,6 +1,5 @@
 #include "memory/payload_arena.hpp"
 
-#include <algorithm>
 #include <new>
 
 #include "base/assertions.hpp"
@@ -34,7 +33,7 @@ auto PayloadArena::behind(Piece* piece) const noexcept -> Piece* {
 
 std::byte* PayloadArena::acquire(std::size_t size_bytes) noexcept {
   if (size_bytes > largest_) return nullptr;
-  const std::size_t bytes = rounded(std::max<std::size_t>(size_bytes, 1)) + kAlignment;
+  const std::size_t bytes = piece_bytes(size_bytes);
   Piece* piece = free_;
   while (piece != nullptr && piece->bytes < bytes) piece = piece->next_free;
   if (piece == nullptr) return nullptr;

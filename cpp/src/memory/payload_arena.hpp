@@ -26,6 +26,10 @@ class PayloadArena {
   std::byte* acquire(std::size_t size_bytes) noexcept;
   void release(std::byte* piece) noexcept;
 
+  /// What a piece takes of the arena.
+  static constexpr std::size_t piece_bytes(std::size_t size_bytes) noexcept {
+    return (size_bytes + (size_bytes == 0 ? 1 : 0) + 2 * kAlignment - 1) / kAlignment * kAlignment;
+  }
   /// The largest piece that an arena without any piece taken has.
   std::size_t largest_piece() const noexcept { return largest_; }
   std::size_t used_bytes() const noexcept { return used_; }

@@ -80,7 +80,8 @@ class StagedQueue {
   std::uint32_t growing_rows() const noexcept { return 0; }
   std::uint32_t unsafe_growing_rows() const noexcept { return 0; }
 
-  std::size_t unsafe_room(std::size_t wanted, Key key) const noexcept;
+  /// Without a key: for somebody whose bytes are not known. None while somebody has found too few bytes.
+  std::size_t unsafe_room(std::size_t wanted, Key key) noexcept;
   Claim unsafe_claim(std::uint32_t rows, Key key, bool hold = false,
                      std::size_t least_of_open = 0) noexcept;
   /// Takes a claim back that was not published.

@@ -54,17 +54,20 @@ auto StagedQueue<P, Part, Chooser>::publish(const Claim& claim, const Part& part
 }
 
 template <class P, class Part, class Chooser>
-std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key key) const noexcept {
+std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key key) noexcept {
   const std::size_t free = free_entries_.size();
   if (exclusive_ && wanted > rows_) return 0;
   // Nobody knows what is to come: not while the arena was found to be too full for somebody.
   if (key == nullptr) return short_of_bytes_ ? 0 : std::min(wanted, free * rows_);
-  const std::size_t rows = rows_that_fit(*key);
-  const std::size_t parts = (wanted + rows - 1) / rows;
-  if (parts > free) return free * rows;
-  const std::size_t bytes =
-      parts * (key->head_bytes + 2 * PayloadArena::kAlignment) + wanted * key->row_bytes;
-  return arena_.used_bytes() + bytes <= arena_.total_bytes() ? wanted : 0;
+  const std::size_t rows = exclusive_ ? wanted : rows_that_fit(*key);
+  const std::size_t whole = wanted / rows;
+  const std::size_t rest = wanted % rows;
+  if (whole + (rest > 0 ? 1 : 0) > free) return free * rows;
+  std::size_t bytes = whole * PayloadArena::piece_bytes(key->payload_bytes(rows));
+  if (rest > 0) bytes += PayloadArena::piece_bytes(key->payload_bytes(rest));
+  if (arena_.used_bytes() + bytes <= arena_.total_bytes()) return wanted;
+  short_of_bytes_ = true;
+  return 0;
 }
 
 template <class P, class Part, class Chooser>
@@ -98,7 +101,10 @@ template <class P, class Part, class Chooser>
 void StagedQueue<P, Part, Chooser>::unsafe_unclaim(const Claim& claim) noexcept {
   remove(claim.block);
   --waiting_;
+  // What its request found too few bytes for does not fit now either.
+  const bool short_of_bytes = short_of_bytes_;
   free_entry(claim.block);
+  short_of_bytes_ = short_of_bytes;
 }
 
 template <class P, class Part, class Chooser>

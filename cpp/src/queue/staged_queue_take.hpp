@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/mutant.hpp"
 #include "queue/staged_queue.hpp"
 
 namespace dynbatch {
@@ -51,7 +52,8 @@ std::uint32_t StagedQueue<P, Part, Chooser>::form(const Group& group) noexcept {
   std::size_t count = 0;
   for (std::uint32_t at = group.first; at != kNone && count < kLookAhead; at = entries_[at].next) {
     // acquire: pairs with publish, as in state_of.
-    if (!entries_[at].ready.load(std::memory_order_acquire)) continue;
+    if (!entries_[at].ready.load(std::memory_order_acquire) && !DYNBATCH_MUTANT(takes_unready))
+      continue;
     candidates[count] = {.rows = entries_[at].rows, .key = entries_[at].key};
     places[count++] = at;
     if (exclusive_) break;

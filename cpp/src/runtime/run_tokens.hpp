@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/mutant.hpp"
 #include "base/platform.hpp"
 
 namespace dynbatch {
@@ -31,7 +32,8 @@ class RunTokens {
 
   void release() noexcept {
     // seq_cst: pairs with acquire, twice: publishes the run, and comes before the look at the sleepers.
-    free_.fetch_add(1, std::memory_order_seq_cst);
+    free_.fetch_add(
+        1, DYNBATCH_MUTANT(weak_run_token) ? std::memory_order_release : std::memory_order_seq_cst);
     // seq_cst: pairs with acquire, as above.
     if (sleepers_.load(std::memory_order_seq_cst) > 0) P::wake(free_, 1);
   }

@@ -1,0 +1,113 @@
+#include "batch/former.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace dynbatch {
+namespace {
+
+using ::testing::ElementsAre;
+
+/// Requests of one free dimension, 4 bytes an element.
+class Waiting {
+ public:
+  struct Line {
+    std::int64_t length = 0;
+    std::uint32_t rows = 1;
+  };
+  explicit Waiting(const std::vector<Line>& lines) {
+    for (const Line& line : lines) {
+      StagedKey& key = keys_.emplace_back();
+      key.sizes[0] = line.length;
+      key.row_bytes = static_cast<std::size_t>(line.length) * 4;
+      candidates_.push_back({.rows = line.rows, .key = &key});
+    }
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  std::vector<int> chosen_by(const FormerSetup& setup) const {
+    Former former(setup);
+    const auto chosen = former.choose(candidates_);
+    return {chosen.begin(), chosen.end()};
+  }
+
+ private:
+  std::deque<StagedKey> keys_;
+  std::vector<StagedCandidate> candidates_;
+};
+
+FormerSetup equal_shapes(std::uint32_t rows) {
+  return {.dimensions = 1,
+          .plan = {.padded = {false}, .largest = {0}},
+          .largest_rows = rows,
+          .staging_bytes = 1 << 20};
+}
+
+FormerSetup padded(std::uint32_t rows) {
+  FormerSetup setup = equal_shapes(rows);
+  setup.plan.padded = {true};
+  return setup;
+}
+
+TEST(Former, WithoutPaddingTheOldestGoFirst) {
+  const Waiting waiting({{5}, {5}, {5}, {5}});
+  EXPECT_THAT(waiting.chosen_by(equal_shapes(3)), ElementsAre(0, 1, 2));
+}
+
+TEST(Former, RequestThatDoesNotFitIsPassedOver) {
+  const Waiting waiting({{5, 2}, {5, 3}, {5, 2}});
+  EXPECT_THAT(waiting.chosen_by(equal_shapes(4)), ElementsAre(0, 2));
+}
+
+TEST(Former, BatchFitsItsStagingMemory) {
+  FormerSetup setup = equal_shapes(8);
+  setup.staging_bytes = 40;  // two rows of 5 elements
+  EXPECT_THAT(Waiting({{5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1));
+  EXPECT_THAT(Waiting({{50}, {5}}).chosen_by(setup), ElementsAre(0));
+}
+
+TEST(Former, PaddedBatchFitsItsStagingMemory) {
+  FormerSetup setup = padded(8);
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {1e9 + 1, 1e9 + 2, 1e9 + 2, 1e9 + 4});
+  setup.staging_bytes = 40;
+  EXPECT_THAT(Waiting({{5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1));
+}
+
+TEST(Former, PaddedRequestsAreGroupedByTheirLength) {
+  FormerSetup setup = padded(4);
+  // A run costs 1 beside 0.01 an element.
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {1.01, 1.02, 1.02, 1.04});
+  const Waiting waiting({{10}, {1000}, {12}, {990}, {11}});
+  EXPECT_THAT(waiting.chosen_by(setup), ElementsAre(0, 2, 4));
+}
+
+TEST(Former, OldestIsAlwaysAmongThem) {
+  FormerSetup setup = padded(4);
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {1.01, 1.02, 1.02, 1.04});
+  EXPECT_THAT(Waiting({{1000}, {10}, {11}}).chosen_by(setup), ElementsAre(0));
+}
+
+TEST(Former, GearOfDimsBoundsTheRows) {
+  FormerSetup setup = padded(8);
+  setup.plan.size_gears = {{10}, {100}};
+  setup.plan.gear_batches = {4, 2};
+  EXPECT_THAT(Waiting({{90}, {95}, {92}}).chosen_by(setup), ElementsAre(0, 1));
+}
+
+TEST(Former, GearWithoutABatchOfItsOwnBoundsNothing) {
+  FormerSetup setup = equal_shapes(3);
+  setup.plan.size_gears = {{5}};
+  setup.plan.gear_batches = {0};
+  EXPECT_THAT(Waiting({{5}, {5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1, 2));
+}
+
+TEST(Former, LooksAtNoMoreThanItsBounds) {
+  const std::vector<Waiting::Line> lines(100, {5});
+  EXPECT_EQ(Waiting(lines).chosen_by(equal_shapes(100)).size(), 64U);
+}
+
+}  // namespace
+}  // namespace dynbatch
