@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.load import arrivals, real, small
+from bench.load import arrivals, lengths, real, small
 from bench.load.interleave import Scenario
 from bench.load.interleave import measure as measure_scenario
 from bench.load.models import ROOT
@@ -58,6 +58,11 @@ def scenarios(quick: bool) -> dict[str, MakeScenario]:
             f"{name}_threads": partial(real.crowd, name, real_crowd, **options)
             for name in (real.VOICE, *real.NAMES)
         },
+        **{
+            name: partial(lengths.minilm, name, real_crowd, **options)
+            for name in lengths.DISTRIBUTIONS
+        },
+        "ocr_rec_widths": partial(lengths.ocr_rec, "ocr_rec_widths", real_crowd, **options),
         "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
     }
 

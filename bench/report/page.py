@@ -81,6 +81,9 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         "CPU us a row",
         "rows a batch",
     ]
+    pads = any("padding" in b for c in scenario["contenders"] for b in c["blocks"])
+    if pads:
+        header.append("padding")
     busy = "busy_kept" in scenario["contenders"][0]["blocks"][0]
     if busy:
         header.append("the busy thread keeps")
@@ -98,6 +101,9 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         cells.append(time_us(statistics.median(b["cpu_us_per_row"] for b in blocks)))
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
+        if pads:
+            padding = [b["padding"] for b in blocks if "padding" in b]
+            cells.append(spread(padding, "{:.0%}".format) if padding else "")
         if busy:
             cells.append(spread([b["busy_kept"] for b in blocks], "{:.0%}".format))
         lines.append(row(cells))
@@ -160,6 +166,8 @@ def _best_of(scenario: dict[str, Any]) -> list[str]:
 
 
 def _notes(notes: dict[str, Any]) -> list[str]:
+    if "lengths" in notes:
+        return [_lengths(notes)]
     if "seconds_by_gear" not in notes:
         return []
     times = notes["seconds_by_gear"]
@@ -173,6 +181,16 @@ def _notes(notes: dict[str, Any]) -> list[str]:
     if "load_seconds" in notes:
         text += f" Loading took {notes['load_seconds']:.1f} s."
     return [text]
+
+
+def _lengths(notes: dict[str, Any]) -> str:
+    tenth, half, most, longest = notes["lengths"]
+    caps = ", ".join(f"{name}: {cap}" for name, cap in notes["caps"].items())
+    return (
+        f"A tenth of the rows is not longer than {tenth}, half not than {half}, nine tenths not than "
+        f"{most}; the longest has {longest}. Rows of a batch at most: {caps}; those written by hand: "
+        f"{', '.join(f'{name}: {size}' for name, size in notes['peer_batches'].items())}."
+    )
 
 
 def _qualification(scenario: dict[str, Any]) -> str:
