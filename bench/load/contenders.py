@@ -32,8 +32,8 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Contender:
-    """`batches` tells how many batches and rows have been run so far, of those that batch; `elements`
-    how many elements of inputs, and how many of them were padding, of those that may pad.
+    """`batches` tells how many batches and rows have been run so far, of those that batch;
+    `elements` how many elements of inputs, and how many of them padding, of those that may pad.
     """
 
     name: str

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import dynbatch
-from bench.load.closed_loop import Block, from_coroutines, from_threads
+from bench.load.closed_loop import Block, Request, from_coroutines, from_threads
 from bench.load.contenders import (
     Contender,
     Rows,
@@ -32,7 +32,15 @@ from bench.load.interleave import Aim, Scenario
 from bench.load.models import existing
 from bench.load.row_lengths import conversations, dealt, lines, sentences
 from bench.machine import cpu_count
-from bench.peers.padding_batcher import Cut, PaddingBatcher, by_length, by_shape, oldest_first
+from bench.peers.padding_batcher import (
+    Cut,
+    PaddingBatcher,
+    by_length,
+    by_shape,
+    joined_padded,
+    oldest_first,
+)
+from bench.peers.preformed import PreformedBatch
 
 DEFAULT, LONGEST = "dynbatch, length gears", "dynbatch, to the longest"
 EQUAL = "dynbatch"
@@ -41,8 +49,10 @@ OLDEST, SORTED, SHAPES = "oldest first, padded", "sorted by length", "equal shap
 ROWS_PER_CALLER = 8
 SECONDS_PER_BLOCK = 2.0  # each caller has all its rows answered once or more
 LARGEST = 32
-# Rows of a batch of the batchers written by hand: the best of 4, 8, 16 and 32 for each, by rate.
-PEER_LARGEST = {OLDEST: 4, SORTED: 8, SHAPES: 4}
+# Rows of a batch of the batchers written by hand: those of 2, 4, 8, 16 and 32 with the best rate,
+# each for itself; padding eats what larger batches gain.
+PEER_LARGEST = {OLDEST: 2, SORTED: 4, SHAPES: 2}
+READY = 8
 GEARS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 192, 256)
 TOLERANCE = 1e-4
 EXAMPLE_ROWS = 3
@@ -88,6 +98,7 @@ def minilm(name: str, callers: int, **options: Any) -> Iterator[Scenario]:
                 dynbatch_coroutines(DEFAULT, by_gears, rows, callers),
                 dynbatch_coroutines(LONGEST, to_longest, rows, callers),
                 *peers,
+                _ready(rows, READY),
             ],
             baselines=[OLDEST, SORTED, peers[2].name],
             aims=_aims(DEFAULT, peers, asked=1.3) + _aims(LONGEST, peers, asked=1.3),
@@ -198,6 +209,31 @@ def _peer(name: str, rows: Rows, cut: Cut, largest: int, callers: int) -> Conten
     return Contender(
         name, callers, measure, lambda: (ran[0], ran[1]), lambda: (elements[0], elements[1])
     )
+
+
+def _ready(rows: Rows, size: int) -> Contender:
+    """The ideal line: all rows sorted by length, in padded batches that stand ready."""
+    workers = cpu_count()
+    model = session(rows.path, threads=1)
+    rising = sorted(rows.requests(), key=lambda request: _length(request.argument))
+    requests = []
+    for i in range(0, len(rising), size):
+        batch = rising[i : i + size]
+        feeds = joined_padded([request.argument for request in batch])
+        expected = np.concatenate([request.expected for request in batch])
+        requests.append(Request(PreformedBatch(model, feeds), expected, len(batch), rows.tolerance))
+    measure = functools.partial(
+        from_threads,
+        PreformedBatch.run,
+        lambda batch: batch.outputs()[rows.position],
+        requests,
+        workers,
+    )
+    return Contender(f"ready batches of {size}, sorted", workers, measure)
+
+
+def _length(feeds: Mapping[str, Any]) -> int:
+    return int(next(iter(feeds.values())).shape[1])
 
 
 def _one_by_one(rows: Rows, callers: int) -> list[Contender]:

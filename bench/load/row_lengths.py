@@ -13,9 +13,9 @@ import numpy as np
 SENTENCE_MEDIAN, SENTENCE_SIGMA = 24, 0.6  # tokens; of their natural logarithm
 SHORTEST_SENTENCE, LONGEST_SENTENCE = 4, 128
 
-# Context tokens of the requests of the trace "Azure LLM inference 2023, conversation" (19 366 requests;
-# https://github.com/Azure/AzurePublicDataset, CC-BY 4.0): its 64 quantiles (1/128, 3/128, ..), divided
-# by 16, so that they fit a model of sentences, and at least 4.
+# Context tokens of the requests of the trace "Azure LLM inference 2023, conversation" (19 366
+# requests; https://github.com/Azure/AzurePublicDataset, CC-BY 4.0): its 64 quantiles (1/128,
+# 3/128, ..), divided by 16, so that they fit a model of sentences, and at least 4.
 CONVERSATION = (
     *(4, 8, 11, 11, 12, 13, 13, 14, 15, 23, 24, 24, 24, 24, 25, 25, 25, 25, 25, 25, 25, 26),
     *(26, 26, 27, 42, 55, 59, 61, 62, 63, 64, 64, 65, 65, 66, 66, 66, 67, 68, 68, 68, 69, 70),
@@ -52,8 +52,8 @@ def lines(count: int) -> list[int]:
 def dealt(rising: Sequence[int], callers: int, seed: int = 5) -> list[int]:
     """The same lengths in an order in which caller k of n has those at k, k + n, k + 2 n..
 
-    Each caller gets one of each of equally many parts of the distribution, in an order of its own, so that a
-    batcher that lets some wait for others does not serve more short rows than long ones for it.
+    Each caller gets one of each of equally many parts of the distribution, in an order of its own,
+    so that a batcher that lets some wait for others does not serve more short rows for it.
     """
     rng = np.random.default_rng(seed)
     parts: list[Any] = [

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeAlias
@@ -128,7 +128,7 @@ class PaddingBatcher:
         call_soon_threadsafe = self._loop.call_soon_threadsafe
         while (batch := self._batches.get()) is not None:
             try:
-                padded = {name: _joined(batch, name) for name in batch[0].feeds}
+                padded = joined_padded([request.feeds for request in batch])
                 answer = run(outputs, padded)[0]
             except Exception as error:
                 call_soon_threadsafe(self._fail, batch, error)
@@ -158,9 +158,12 @@ class PaddingBatcher:
         self._start_if_idle()
 
 
-def _joined(batch: Batch, name: str) -> Array:
-    """The rows of one input, padded to the longest."""
-    arrays = [request.feeds[name] for request in batch]
+def joined_padded(rows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The inputs of a batch of rows, padded to the longest."""
+    return {name: _joined([row[name] for row in rows]) for name in rows[0]}
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
     longest = max(array.shape[1] for array in arrays)
     if all(array.shape[1] == longest for array in arrays):
         return np.concatenate(arrays) if len(arrays) > 1 else arrays[0]

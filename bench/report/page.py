@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.report.aims import aims_table, of_scenario
 from bench.report.cells import rate, ratio, row, spread, time_us
+from bench.report.kernels import bytes_table
 from bench.report.memory import memory
 from bench.report.micro import micro
 
@@ -142,7 +143,9 @@ def _heading(results: dict[str, Any]) -> str:
 
 
 def _scenario(scenario: dict[str, Any]) -> str:
-    parts = [f"### {scenario['title']}", table(scenario)]
+    of_bytes = "bytes_per_row" in scenario["notes"]
+    shown = bytes_table(scenario) if of_bytes else table(scenario)
+    parts = [f"### {scenario['title']}", shown]
     if scenario["qualification"]:
         parts.append(_qualification(scenario))
     parts += _best_of(scenario)
@@ -166,6 +169,8 @@ def _best_of(scenario: dict[str, Any]) -> list[str]:
 
 
 def _notes(notes: dict[str, Any]) -> list[str]:
+    if "bytes_per_row" in notes:
+        return [] if notes["torch"] else ["torch is not installed, and not measured."]
     if "lengths" in notes:
         return [_lengths(notes)]
     if "seconds_by_gear" not in notes:
@@ -187,9 +192,9 @@ def _lengths(notes: dict[str, Any]) -> str:
     tenth, half, most, longest = notes["lengths"]
     caps = ", ".join(f"{name}: {cap}" for name, cap in notes["caps"].items())
     return (
-        f"A tenth of the rows is not longer than {tenth}, half not than {half}, nine tenths not than "
-        f"{most}; the longest has {longest}. Rows of a batch at most: {caps}; those written by hand: "
-        f"{', '.join(f'{name}: {size}' for name, size in notes['peer_batches'].items())}."
+        f"A tenth of the rows is not longer than {tenth}, half not than {half}, nine tenths not "
+        f"than {most}; the longest has {longest}. Rows of a batch at most: {caps}; those written "
+        f"by hand: {', '.join(f'{name}: {size}' for name, size in notes['peer_batches'].items())}."
     )
 
 
