@@ -40,7 +40,7 @@ class Kernels:
             ctypes.c_size_t(target.itemsize),
             ctypes.c_size_t(repeats),
         )
-        return lambda: self._library.bench_place_rows(*arguments)
+        return _call(self._library.bench_place_rows, arguments, [target, *sources])
 
     def cut_rows(self, targets: Sequence[Array], source: Array, repeats: int) -> Callable[[], None]:
         """Takes the batch apart into one row each, without the padding."""
@@ -54,7 +54,7 @@ class Kernels:
             ctypes.c_size_t(source.itemsize),
             ctypes.c_size_t(repeats),
         )
-        return lambda: self._library.bench_cut_rows(*arguments)
+        return _call(self._library.bench_cut_rows, arguments, [source, *targets])
 
     def copy(self, target: Array, source: Array, repeats: int) -> Callable[[], None]:
         """One memcpy of all of it."""
@@ -64,7 +64,19 @@ class Kernels:
             ctypes.c_size_t(target.nbytes),
             ctypes.c_size_t(repeats),
         )
-        return lambda: self._library.bench_copy(*arguments)
+        return _call(self._library.bench_copy, arguments, [target, source])
+
+
+def _call(function: Any, arguments: Sequence[Any], arrays: Sequence[Array]) -> Callable[[], None]:
+    """Keeps the arrays, of which the arguments have only the addresses."""
+    for array in arrays:
+        if not array.flags.c_contiguous:
+            raise ValueError("arrays: expected contiguous ones")
+
+    def call(_kept: Sequence[Array] = arrays) -> None:
+        function(*arguments)
+
+    return call
 
 
 def _pointers(arrays: Sequence[Array]) -> Any:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include <dynbatch/tensor.hpp>
 
@@ -13,6 +14,13 @@ namespace {
 
 dynbatch::Shape shape_at(const std::int64_t* dims, std::size_t rank, std::size_t index) {
   return dynbatch::Shape(std::span<const std::int64_t>(dims + index * rank, rank));
+}
+
+std::vector<dynbatch::Shape> shapes_of(const std::int64_t* dims, std::size_t rank,
+                                       std::size_t count) {
+  std::vector<dynbatch::Shape> shapes;
+  for (std::size_t i = 0; i < count; ++i) shapes.push_back(shape_at(dims, rank, i));
+  return shapes;
 }
 
 }  // namespace
@@ -25,10 +33,11 @@ BENCH_EXPORT void bench_place_rows(std::byte* target, const std::int64_t* target
                                    const std::int64_t* source_dims, std::size_t count,
                                    std::size_t element_bytes, std::size_t repeats) {
   const dynbatch::Shape whole = shape_at(target_dims, rank, 0);
+  const std::vector<dynbatch::Shape> shapes = shapes_of(source_dims, rank, count);
   for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
     for (std::size_t i = 0; i < count; ++i)
-      dynbatch::place_rows(target, whole, 0, i, sources[i], shape_at(source_dims, rank, i),
-                           element_bytes, dynbatch::PadValue{});
+      dynbatch::place_rows(target, whole, 0, i, sources[i], shapes[i], element_bytes,
+                           dynbatch::PadValue{});
   }
 }
 
@@ -38,10 +47,10 @@ BENCH_EXPORT void bench_cut_rows(std::byte* const* targets, const std::int64_t* 
                                  const std::int64_t* source_dims, std::size_t count,
                                  std::size_t element_bytes, std::size_t repeats) {
   const dynbatch::Shape whole = shape_at(source_dims, rank, 0);
+  const std::vector<dynbatch::Shape> shapes = shapes_of(target_dims, rank, count);
   for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
     for (std::size_t i = 0; i < count; ++i)
-      dynbatch::cut_rows(targets[i], shape_at(target_dims, rank, i), source, whole, 0, i,
-                         element_bytes);
+      dynbatch::cut_rows(targets[i], shapes[i], source, whole, 0, i, element_bytes);
   }
 }
 
