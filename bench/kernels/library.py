@@ -56,15 +56,17 @@ class Kernels:
         )
         return _call(self._library.bench_cut_rows, arguments, [source, *targets])
 
-    def copy(self, target: Array, source: Array, repeats: int) -> Callable[[], None]:
-        """One memcpy of all of it."""
+    def copy(self, target: Array, pieces: Sequence[Array], repeats: int) -> Callable[[], None]:
+        """A memcpy for each piece, one behind the other."""
+        sizes = (ctypes.c_size_t * len(pieces))(*(piece.nbytes for piece in pieces))
         arguments = (
             ctypes.c_void_p(target.ctypes.data),
-            ctypes.c_void_p(source.ctypes.data),
-            ctypes.c_size_t(target.nbytes),
+            _pointers(pieces),
+            sizes,
+            ctypes.c_size_t(len(pieces)),
             ctypes.c_size_t(repeats),
         )
-        return _call(self._library.bench_copy, arguments, [target, source])
+        return _call(self._library.bench_copy, arguments, [target, *pieces])
 
 
 def _call(function: Any, arguments: Sequence[Any], arrays: Sequence[Array]) -> Callable[[], None]:

@@ -23,7 +23,8 @@ from bench.load.contenders import Contender
 from bench.load.interleave import Aim, Scenario
 from bench.load.row_lengths import lines, sentences
 
-OURS_IN, OURS_OUT, MEMCPY = "place_rows", "cut_rows", "memcpy"
+OURS_IN, OURS_OUT = "place_rows", "cut_rows"
+BY_ROW, AT_ONCE = "memcpy, row by row", "memcpy, in one piece"
 CONCATENATE = "numpy.concatenate"
 PAD = "numpy.pad and numpy.concatenate"
 SLICES = "numpy.zeros and slices"
@@ -70,11 +71,10 @@ def cut_sentences(folder: Path) -> Iterator[Scenario]:
     batch = rng.standard_normal((32, max(lengths), EMBEDDING)).astype(np.float32)
     expected = [batch[i : i + 1, :length].copy() for i, length in enumerate(lengths)]
     targets = [np.empty_like(row) for row in expected]
-    flat, copied = np.empty(sum(r.size for r in targets), np.float32), _joined(expected)
+    copied = _joined(expected)
     repeats = _repeats(copied.nbytes)
     kernels = Kernels(folder)
     ours = kernels.cut_rows(targets, batch, repeats)
-    memcpy = kernels.copy(flat, copied, repeats)
 
     def slices() -> list[Array]:
         return [batch[i : i + 1, :length].copy() for i, length in enumerate(lengths)]
@@ -84,7 +84,7 @@ def cut_sentences(folder: Path) -> Iterator[Scenario]:
 
     contenders = [
         _contender(OURS_OUT, joined_after(ours, lambda: _joined(targets)), copied, 32 * repeats),
-        _contender(MEMCPY, joined_after(memcpy, lambda: flat), copied, 32 * repeats),
+        *_copies(kernels, copied, expected, repeats),
         _contender(
             COPIES,
             lambda: functools.partial(_joined, _repeated(slices, repeats)),
@@ -101,13 +101,13 @@ def _gather(
 ) -> Scenario:
     expected = _slices(rows)
     repeats = _repeats(expected.nbytes)
-    target, copy = np.empty_like(expected), np.empty_like(expected)
+    target = np.empty_like(expected)
     ours = kernels.place_rows(target, rows, repeats)
-    memcpy = kernels.copy(copy, expected.copy(), repeats)
+    pieces = [expected[i : i + 1].copy() for i in range(len(rows))]
     count = len(rows) * repeats
     contenders = [
         _contender(OURS_IN, lambda: (ours(), lambda: target)[1], expected, count),
-        _contender(MEMCPY, lambda: (memcpy(), lambda: copy)[1], expected, count),
+        *_copies(kernels, expected, pieces, repeats),
     ]
     for other in others:
         gathers = gathering(other, rows)
@@ -122,16 +122,35 @@ def _gather(
     return _scenario(name, title, contenders, OURS_IN, expected.nbytes / len(rows))
 
 
+def _copies(
+    kernels: Kernels, whole: Array, pieces: Sequence[Array], repeats: int
+) -> list[Contender]:
+    """Copies of the same bytes: from memory of each row's own, as they come, and at best."""
+    contenders = []
+    for name, sources in ((BY_ROW, pieces), (AT_ONCE, [whole.copy()])):
+        target = np.empty_like(whole)
+        memcpy = kernels.copy(target, sources, repeats)
+
+        def call(
+            memcpy: Callable[[], None] = memcpy, target: Array = target
+        ) -> Callable[[], Array]:
+            memcpy()
+            return lambda: target
+
+        contenders.append(_contender(name, call, whole, len(pieces) * repeats))
+    return contenders
+
+
 def _scenario(
     name: str, title: str, contenders: Sequence[Contender], ours: str, bytes_per_row: float
 ) -> Scenario:
-    others = [c.name for c in contenders if c.name not in (ours, MEMCPY)]
+    others = [c.name for c in contenders if c.name not in (ours, BY_ROW, AT_ONCE)]
     return Scenario(
         name=name,
         title=title,
         contenders=contenders,
-        baselines=[MEMCPY],
-        aims=[Aim(ours, [MEMCPY], asked=0.8), Aim(ours, others, asked=1.0)],
+        baselines=[BY_ROW, AT_ONCE],
+        aims=[Aim(ours, [BY_ROW], asked=0.8), Aim(ours, others, asked=1.0)],
         notes={"bytes_per_row": bytes_per_row, "torch": _torch() is not None},
     )
 

@@ -54,11 +54,15 @@ BENCH_EXPORT void bench_cut_rows(std::byte* const* targets, const std::int64_t* 
   }
 }
 
-/// What both are held against.
-BENCH_EXPORT void bench_copy(std::byte* target, const std::byte* source, std::size_t bytes,
-                             std::size_t repeats) {
+/// What both are held against: pieces of these bytes, one after the other, each from memory of its own.
+BENCH_EXPORT void bench_copy(std::byte* target, const std::byte* const* sources,
+                             const std::size_t* bytes, std::size_t count, std::size_t repeats) {
   for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
-    std::memcpy(target, source, bytes);
+    std::byte* at = target;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(at, sources[i], bytes[i]);
+      at += bytes[i];
+    }
     asm volatile("" : : "r"(target) : "memory");  // every copy is made
   }
 }
