@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.load import arrivals, real, small
+from bench.kernels import rows as kernels
+from bench.load import arrivals, lengths, real, small
 from bench.load.interleave import Scenario
 from bench.load.interleave import measure as measure_scenario
 from bench.load.models import ROOT
@@ -31,8 +32,8 @@ QUICK_BLOCKS, QUICK_SECONDS = 2, 0.2
 MakeScenario = Callable[[], AbstractContextManager[Scenario]]
 
 
-def scenarios(quick: bool) -> dict[str, MakeScenario]:
-    """All of them by name."""
+def scenarios(quick: bool, programs_folder: Path) -> dict[str, MakeScenario]:
+    """All of them by name; the kernels' are in the folder of the programs."""
     real_crowd = QUICK_REAL_CROWD if quick else REAL_CROWD
     options = {"max_batch_size": QUICK_LARGEST} if quick else {}
     return {
@@ -58,13 +59,27 @@ def scenarios(quick: bool) -> dict[str, MakeScenario]:
             f"{name}_threads": partial(real.crowd, name, real_crowd, **options)
             for name in (real.VOICE, *real.NAMES)
         },
+        **{
+            name: partial(lengths.minilm, name, real_crowd, **options)
+            for name in lengths.DISTRIBUTIONS
+        },
+        "ocr_rec_widths": partial(lengths.ocr_rec, "ocr_rec_widths", real_crowd, **options),
         "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
+        **{
+            make.__name__: partial(make, programs_folder)
+            for make in (
+                kernels.gather_equal,
+                kernels.gather_sentences,
+                kernels.gather_lines,
+                kernels.cut_sentences,
+            )
+        },
     }
 
 
 MEMORY = "memory"
 MICRO = "micro"
-EVERYTHING = (*scenarios(quick=False), MEMORY, MICRO)
+EVERYTHING = (*scenarios(quick=False, programs_folder=programs.DEFAULT_FOLDER), MEMORY, MICRO)
 
 
 def run(
@@ -88,15 +103,15 @@ def run(
         elif name == MEMORY:
             results["memory"] = compare.measure(quick, progress)
         else:
-            results["scenarios"].append(_load(name, quick))
+            results["scenarios"].append(_load(name, micro_folder, quick))
         results["left_out"].remove(name)
         results["load_average_after"] = os.getloadavg()
         write(results)
     return results
 
 
-def _load(name: str, quick: bool) -> dict[str, Any]:
-    with scenarios(quick)[name]() as scenario:
+def _load(name: str, micro_folder: Path, quick: bool) -> dict[str, Any]:
+    with scenarios(quick, micro_folder)[name]() as scenario:
         if quick:
             return measure_scenario(scenario, QUICK_BLOCKS, QUICK_SECONDS, progress)
         seconds = max(SECONDS, real.seconds_per_block(scenario))

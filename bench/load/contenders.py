@@ -32,12 +32,15 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Contender:
-    """`batches` tells how many batches and rows have been run so far, of those that batch."""
+    """`batches` tells how many batches and rows have been run so far, of those that batch;
+    `elements` how many elements of inputs, and how many of them padding, of those that may pad.
+    """
 
     name: str
     callers: int
     measure: Callable[[float], Block]
     batches: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    elements: Callable[[], tuple[int, int]] = lambda: (0, 0)
     close: Callable[[], None] = lambda: None
 
 
@@ -165,7 +168,7 @@ def thread_batcher(name: str, rows: Rows, callers: int, *, workers: int, largest
         session(rows.path, threads=1), rows.row_shape, max_batch_size=largest, workers=workers
     )
     measure = functools.partial(from_threads, batcher.run, itself, rows.arrays(), callers)
-    return Contender(name, callers, measure, batcher.batches, batcher.close)
+    return Contender(name, callers, measure, batcher.batches, close=batcher.close)
 
 
 def asyncio_batcher(
@@ -206,9 +209,20 @@ def dynbatch_coroutines(name: str, model: dynbatch.Model, rows: Rows, callers: i
     def measure(seconds: float) -> Block:
         return asyncio.run(from_coroutines(model.infer_async, output, requests, callers, seconds))
 
-    return Contender(name, callers, measure, functools.partial(batches_of, model))
+    return Contender(
+        name,
+        callers,
+        measure,
+        functools.partial(batches_of, model),
+        functools.partial(elements_of, model),
+    )
 
 
 def batches_of(model: dynbatch.Model) -> tuple[int, int]:
     stats = model.stats()
     return stats.batches, stats.rows
+
+
+def elements_of(model: dynbatch.Model) -> tuple[int, int]:
+    stats = model.stats()
+    return stats.elements + stats.padded_elements, stats.padded_elements

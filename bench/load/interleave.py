@@ -94,6 +94,7 @@ def measure(scenario: Scenario, blocks: int, seconds: float, progress: Progress)
 
 def _block(scenario: Scenario, contender: Contender, seconds: float) -> dict[str, Any]:
     batches, rows = contender.batches()
+    elements, padding = contender.elements()
     try:
         measured = dataclasses.asdict(contender.measure(seconds))
     except Exception as error:
@@ -102,4 +103,7 @@ def _block(scenario: Scenario, contender: Contender, seconds: float) -> dict[str
     batches_after, rows_after = contender.batches()
     if batches_after > batches:
         block["rows_per_batch"] = (rows_after - rows) / (batches_after - batches)
+    elements_after, padding_after = contender.elements()
+    if elements_after > elements:
+        block["padding"] = (padding_after - padding) / (elements_after - elements)
     return block

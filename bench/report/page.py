@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.report.aims import aims_table, of_scenario
 from bench.report.cells import rate, ratio, row, spread, time_us
+from bench.report.kernels import bytes_table
 from bench.report.memory import memory
 from bench.report.micro import micro
 
@@ -81,6 +82,9 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         "CPU us a row",
         "rows a batch",
     ]
+    pads = any("padding" in b for c in scenario["contenders"] for b in c["blocks"])
+    if pads:
+        header.append("padding")
     busy = "busy_kept" in scenario["contenders"][0]["blocks"][0]
     if busy:
         header.append("the busy thread keeps")
@@ -98,6 +102,9 @@ def table(scenario: dict[str, Any], shown: Collection[str] | None = None) -> str
         cells.append(time_us(statistics.median(b["cpu_us_per_row"] for b in blocks)))
         batches = [b["rows_per_batch"] for b in blocks if "rows_per_batch" in b]
         cells.append(f"{statistics.median(batches):.1f}" if batches else "")
+        if pads:
+            padding = [b["padding"] for b in blocks if "padding" in b]
+            cells.append(spread(padding, "{:.0%}".format) if padding else "")
         if busy:
             cells.append(spread([b["busy_kept"] for b in blocks], "{:.0%}".format))
         lines.append(row(cells))
@@ -136,7 +143,9 @@ def _heading(results: dict[str, Any]) -> str:
 
 
 def _scenario(scenario: dict[str, Any]) -> str:
-    parts = [f"### {scenario['title']}", table(scenario)]
+    of_bytes = "bytes_per_row" in scenario["notes"]
+    shown = bytes_table(scenario) if of_bytes else table(scenario)
+    parts = [f"### {scenario['title']}", shown]
     if scenario["qualification"]:
         parts.append(_qualification(scenario))
     parts += _best_of(scenario)
@@ -160,6 +169,10 @@ def _best_of(scenario: dict[str, Any]) -> list[str]:
 
 
 def _notes(notes: dict[str, Any]) -> list[str]:
+    if "bytes_per_row" in notes:
+        return [] if notes["torch"] else ["torch is not installed, and not measured."]
+    if "lengths" in notes:
+        return [_lengths(notes)]
     if "seconds_by_gear" not in notes:
         return []
     times = notes["seconds_by_gear"]
@@ -173,6 +186,16 @@ def _notes(notes: dict[str, Any]) -> list[str]:
     if "load_seconds" in notes:
         text += f" Loading took {notes['load_seconds']:.1f} s."
     return [text]
+
+
+def _lengths(notes: dict[str, Any]) -> str:
+    tenth, half, most, longest = notes["lengths"]
+    caps = ", ".join(f"{name}: {cap}" for name, cap in notes["caps"].items())
+    return (
+        f"A tenth of the rows is not longer than {tenth}, half not than {half}, nine tenths not "
+        f"than {most}; the longest has {longest}. Rows of a batch at most: {caps}; those written "
+        f"by hand: {', '.join(f'{name}: {size}' for name, size in notes['peer_batches'].items())}."
+    )
 
 
 def _qualification(scenario: dict[str, Any]) -> str:

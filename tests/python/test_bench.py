@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from bench.__main__ import EVERYTHING, MICRO
+from bench.kernels import library
+from bench.load import lengths
 from bench.report.micro import PART_AIMS, TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +33,10 @@ SCENARIOS = (
     "magika_threads",
     "voice_activity_threads",
     "ocr_rec_workers",
+    "minilm_lengths",
+    "ocr_rec_widths",
 )
+KERNELS = ("gather_equal", "gather_sentences", "gather_lines", "cut_sentences")
 
 
 def quick_run(name: str, out: Path) -> tuple[dict[str, Any], str]:
@@ -60,6 +65,28 @@ def test_a_quick_run_finishes(name: str, tmp_path: Path) -> None:
             assert block["checked"] > 0, contender["name"]
             assert ("busy_kept" in block) == name.endswith("_busy")
     assert scenario["title"] in printed
+
+
+@pytest.mark.slow
+def test_padding_is_told_of_all_that_may_pad(tmp_path: Path) -> None:
+    results, printed = quick_run("minilm_lengths", tmp_path / "results.json")
+    (scenario,) = results["scenarios"]
+    told = {c["name"] for c in scenario["contenders"] if "padding" in c["blocks"][0]}
+    assert told == {lengths.DEFAULT, lengths.LONGEST, lengths.OLDEST, lengths.SORTED}
+    assert "| padding |" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (PROGRAMS / library.NAME).exists(), reason="cmake --build --preset dev has not been run"
+)
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_quick_run_of_the_kernels_finishes(name: str, tmp_path: Path) -> None:
+    results, printed = quick_run(name, tmp_path / "results.json")
+    (scenario,) = results["scenarios"]
+    for contender in scenario["contenders"]:
+        assert all(block["checked"] > 0 for block in contender["blocks"]), contender["name"]
+    assert "GB/s" in printed
 
 
 @pytest.mark.slow
