@@ -10,20 +10,20 @@ from tokenizers import Tokenizer
 
 from engines import Array, Feeds
 
-# The one fixed row shape: longer sentences are cut, shorter ones padded and masked.
-LENGTH = 48
+# The lengths to which dynbatch pads the rows of a batch. Longer sentences are cut.
+LENGTHS = (16, 24, 32, 48, 64, 96)
 EMBEDDING = "461"
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.enable_truncation(LENGTH)
-    tokenizer.enable_padding(length=LENGTH)
+    tokenizer.enable_truncation(LENGTHS[-1])
+    tokenizer.no_padding()
     return tokenizer
 
 
 def sentence_rows(tokenizer: Tokenizer, sentences: Sequence[str]) -> list[Feeds]:
-    """One row for each sentence: token ids and the mask of the padding, int64 [1, LENGTH]."""
+    """One row for each sentence: its token ids, and a mask of ones, int64 [1, tokens]."""
     return [
         {
             "input_ids": np.array([encoding.ids], dtype=np.int64),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +26,18 @@ AS_WRITTEN, UNBATCHED, BATCHED = "InferenceSession", "unbatched", "dynbatch"
 
 @dataclass(frozen=True)
 class Model:
-    """A model file, bound to one row shape, and how the demo calls it."""
+    """A model file, the shapes of its rows, and how the demo calls it.
+
+    `masks` tells of an input which other one masks its padding.
+    """
 
     name: str
     path: Path
-    dimensions: Mapping[str | tuple[str, int], int]
     max_batch_size: int
+    dimensions: Mapping[str | tuple[str, int], int] | None = None
+    image_sizes: Sequence[tuple[int, int]] | None = None
+    lengths: Mapping[str | tuple[str, int], Sequence[int]] | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
     outputs: list[str] | None = None
 
 
@@ -40,8 +46,11 @@ class Conclusion:
     """What dynbatch measured at load, and the batches it has formed since."""
 
     cap: int
-    seconds_by_gear: Mapping[int, float]
-    batches_by_size: Mapping[int, int] = field(default_factory=dict)
+    seconds_by_gear: Mapping[tuple[int, int], float]
+    """By the last of a row's free dimensions (0: it has none), and by rows."""
+    batches_by_size: Mapping[int, int]
+    elements: int
+    padded_elements: int
 
 
 class Engine(Protocol):
@@ -108,7 +117,10 @@ class Dynbatch:
         self._model = dynbatch.load(
             model.path,
             max_batch_size=model.max_batch_size,
-            dimensions=dict(model.dimensions),
+            dimensions=model.dimensions,
+            image_sizes=model.image_sizes,
+            lengths=model.lengths,
+            inputs={name: dynbatch.Input(mask=mask) for name, mask in model.masks.items()},
             outputs=model.outputs,
         )
         self.load_seconds = time.perf_counter() - started
@@ -125,8 +137,14 @@ class Dynbatch:
         stats = self._model.stats()
         return Conclusion(
             cap=stats.gear_table.cap,
-            seconds_by_gear={g.batch_size: g.seconds for g in stats.gear_table.gears},
+            seconds_by_gear={
+                (g.sizes[-1] if g.sizes else 0, g.batch_size): g.seconds
+                for g in stats.gear_table.gears
+                if g.seconds
+            },
             batches_by_size={n: c for n, c in enumerate(stats.batches_by_size) if c},
+            elements=stats.elements,
+            padded_elements=stats.padded_elements,
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The real models of the demo, each bound to one row shape."""
+"""The real models of the demo, and the shapes that their rows have."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import onnxruntime
 
 from detect import INPUT_HEIGHT, INPUT_WIDTH
-from embed import EMBEDDING, LENGTH
+from embed import EMBEDDING, LENGTHS
 from engines import Model
 from recognise import (
     CLASSIFIER_HEIGHT,
     CLASSIFIER_WIDTH,
     RECOGNISER_HEIGHT,
-    RECOGNISER_WIDTH,
+    RECOGNISER_WIDTHS,
     Alphabet,
 )
 
@@ -39,13 +39,14 @@ def models_below(folder: Path) -> dict[str, Model]:
         Model(
             name="recogniser",
             path=ocr / "ch_PP-OCRv4_rec_infer.onnx",
-            dimensions={("x", 2): RECOGNISER_HEIGHT, ("x", 3): RECOGNISER_WIDTH},
+            image_sizes=[(RECOGNISER_HEIGHT, width) for width in RECOGNISER_WIDTHS],
             max_batch_size=8,
         ),
         Model(
             name="MiniLM",
             path=minilm / "model" / "paraphrase-MiniLM-L3-v2.onnx",
-            dimensions={"sequence_length": LENGTH},
+            lengths={"sequence_length": LENGTHS},
+            masks={"input_ids": "attention_mask"},
             max_batch_size=32,
             outputs=[EMBEDDING],
         ),

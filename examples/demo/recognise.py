@@ -11,9 +11,12 @@ from PIL import Image
 
 from detect import Box, Floats, Pixels
 
-# The one fixed row shape of each model. A wider crop is cut between words.
+# The one row shape of the classifier, which sees the start of a crop.
 CLASSIFIER_HEIGHT, CLASSIFIER_WIDTH = 48, 192
-RECOGNISER_HEIGHT, RECOGNISER_WIDTH = 48, 320
+# A crop is padded to the next of these widths, before any of the ways to run the model sees it: the
+# recogniser looks at all columns, so that more padding would change its answer. What is wider than
+# all is cut between words.
+RECOGNISER_HEIGHT, RECOGNISER_WIDTHS = 48, (64, 128, 192, 256, 320)
 # Gaps between words are wider than this part of a line's widest gap, gaps between letters are not.
 WORD_GAP = 0.6
 
@@ -35,7 +38,16 @@ def classifier_row(crop: Pixels) -> Floats:
 
 
 def recogniser_row(crop: Pixels) -> Floats:
-    return normalised(crop, RECOGNISER_HEIGHT, RECOGNISER_WIDTH)
+    """The crop as one row of the recogniser, in the narrowest of its widths."""
+    wanted = own_width(crop)
+    width = next((w for w in RECOGNISER_WIDTHS if w >= wanted), RECOGNISER_WIDTHS[-1])
+    return normalised(crop, RECOGNISER_HEIGHT, width)
+
+
+def own_width(crop: Pixels) -> int:
+    """How wide the crop is at the height of the recogniser."""
+    height, width = crop.shape
+    return min(max(1, round(width * RECOGNISER_HEIGHT / height)), RECOGNISER_WIDTHS[-1])
 
 
 def is_upside_down(scores: Array) -> bool:
@@ -54,7 +66,7 @@ def turned(crop: Pixels) -> Pixels:
 def cut_between_words(crop: Pixels) -> list[Pixels]:
     """Cut a crop that is too wide for the recogniser: each piece takes the words that fit."""
     height, width = crop.shape
-    limit = height * RECOGNISER_WIDTH // RECOGNISER_HEIGHT
+    limit = height * RECOGNISER_WIDTHS[-1] // RECOGNISER_HEIGHT
     empty = [gap for gap in empty_columns(crop) if gap[0] > 0 and gap[1] < width]
     word_gap = WORD_GAP * max((right - left for left, right in empty), default=0)
     gaps = [(left + right) // 2 for left, right in empty if right - left >= word_gap]

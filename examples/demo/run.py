@@ -30,7 +30,7 @@ from measure import Measured, interleaved
 from models import TOKENIZER, alphabet_of, models_below
 from pages import make_pages, sentences
 from reader import Reader, Reading
-from recognise import classifier_row, recogniser_row
+from recognise import RECOGNISER_WIDTHS, classifier_row, own_width, recogniser_row
 from table import results_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +117,7 @@ class Demo:
         pieces = [{"x": classifier_row(p)} for r in readings for p in r.pieces]
         upright = [{"x": recogniser_row(p)} for r in readings for p in r.upright]
         texts = [text for r in readings for text in r.texts]
+        self.show_widths([own_width(p) for r in readings for p in r.upright], upright)
         self.compare("detector", pages * 2, lambda outputs: outputs[0][0])
         self.compare("classifier", pieces, Reader.turned_in)
         self.compare("recogniser", upright, lambda out: alphabet.decode(out[0][0]).strip())
@@ -128,15 +129,26 @@ class Demo:
                 self.expect_equal(what, one.answers, self.results[name][1].answers)
         self.expect_close("detector")
 
+    def show_widths(self, own: list[int], rows: list[Any]) -> None:
+        padded = sum(row["x"].shape[3] for row in rows)
+        self.console.print(
+            f"{len(rows)} pieces of lines, {min(own)} to {max(own)} columns wide; of what the "
+            f"recogniser sees {1 - sum(own) / padded:.1%} is padding, in one width it would be "
+            f"{1 - sum(own) / (len(rows) * RECOGNISER_WIDTHS[-1]):.1%}",
+            highlight=False,
+        )
+
     def embed_sentences(self) -> None:
         found = sentences(ROOT, QUICK_SENTENCES if self.quick else SENTENCES)
         tokenizer = load_tokenizer(self.folder / TOKENIZER)
         rows = sentence_rows(tokenizer, found)
+        tokens = [row["input_ids"].shape[1] for row in rows]
         self.compare("MiniLM", rows, embedding_of, coroutines=2 * CALLERS)
         self.expect_close("MiniLM")
         one, other, cosine = closest_pair(found, self.results["MiniLM"][-1].answers)
         self.console.print(
-            f"{len(found)} sentences; the closest two (cosine {cosine:.3f}):\n  {one}\n  {other}",
+            f"{len(found)} sentences of {min(tokens)} to {max(tokens)} tokens; the "
+            f"closest two (cosine {cosine:.3f}):\n  {one}\n  {other}",
             highlight=False,
             markup=False,
         )

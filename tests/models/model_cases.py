@@ -136,6 +136,9 @@ CASES: tuple[ModelCase, ...] = (
     ModelCase(odd_graphs.attention_over_rows, Rows.MIXED, normal(x=(8,))),
     ModelCase(odd_graphs.dynamic_quantised, Rows.MIXED, normal(x=(64,))),
     ModelCase(odd_graphs.padded_to_longest, Rows.MIXED, odd_graphs.length_feeds),
+    ModelCase(odd_graphs.doubled_rows, Rows.MIXED, normal(x=(8,))),
+    ModelCase(odd_graphs.sum_of_rows, Rows.MIXED, normal(x=(8,)), batch_axes={"y": None}),
+    ModelCase(odd_graphs.nonzero_output, Rows.MIXED, normal(x=(8,)), batch_axes={"y": 1}),
     ModelCase(shape_graphs.free_lengths, Rows.GATHERED, shape_graphs.lengths_feeds),
     ModelCase(shape_graphs.free_points, Rows.GATHERED, normal(points=(5, 3))),
     ModelCase(
@@ -160,9 +163,6 @@ CASES: tuple[ModelCase, ...] = (
     ModelCase(odd_graphs.string_input, Rows.REFUSED, odd_graphs.string_feeds),
     ModelCase(odd_graphs.sequence_output, Rows.REFUSED, normal(x=(8,))),
     ModelCase(odd_graphs.no_batched_input, Rows.REFUSED, odd_graphs.scalar_feeds, row_counts=(1,)),
-    ModelCase(odd_graphs.doubled_rows, Rows.REFUSED, normal(x=(8,))),
-    ModelCase(odd_graphs.sum_of_rows, Rows.REFUSED, normal(x=(8,))),
-    ModelCase(odd_graphs.nonzero_output, Rows.REFUSED, normal(x=(8,))),
 )
 
 
