@@ -47,7 +47,8 @@ def recogniser_row(crop: Pixels) -> Floats:
 def own_width(crop: Pixels) -> int:
     """How wide the crop is at the height of the recogniser."""
     height, width = crop.shape
-    return min(max(1, round(width * RECOGNISER_HEIGHT / height)), RECOGNISER_WIDTHS[-1])
+    wanted = round(int(width) * RECOGNISER_HEIGHT / int(height))
+    return min(max(1, wanted), RECOGNISER_WIDTHS[-1])
 
 
 def is_upside_down(scores: Array) -> bool:

@@ -154,9 +154,7 @@ def test_python_blocks_run(page: str, models: Path, tmp_path: Path) -> None:
 def test_python_examples_run(script: Path, models: Path) -> None:
     takes_model = "sys.argv" in script.read_text(encoding="utf-8")
     model = "text.onnx" if script.name == "shapes.py" else "model.onnx"
-    assert run(
-        [sys.executable, script, *([model] if takes_model else [])], cwd=models
-    ).strip()
+    assert run([sys.executable, script, *([model] if takes_model else [])], cwd=models).strip()
 
 
 @pytest.mark.slow
