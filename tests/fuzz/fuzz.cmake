@@ -6,6 +6,7 @@ option(DYNBATCH_BUILD_FUZZERS "Link the fuzz targets to libFuzzer (needs clang)"
 
 # Some seconds each: a model is loaded, or a batcher made, for each input of the last two.
 set(fuzz_inputs_feeds 100000)
+set(fuzz_inputs_shapes 50000)
 set(fuzz_inputs_options 50000)
 set(fuzz_inputs_metadata 300000)
 set(fuzz_inputs_models 5000)

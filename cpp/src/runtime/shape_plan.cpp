@@ -1,6 +1,7 @@
 #include "runtime/shape_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -287,8 +288,8 @@ ShapePlan plan_shapes(const ModelSpec& spec, const BatchingOptions& options) {
 
 std::optional<std::string> refuse_sizes(const ShapePlan& plan, const ModelSpec& spec,
                                         std::span<const std::int64_t> sizes) {
-  Sizes fitted(sizes.size());
-  if (fit_sizes(plan, sizes, fitted)) return std::nullopt;
+  std::array<std::int64_t, ModelSpec::kMaxDimensions> fitted{};  // asked for each request
+  if (fit_sizes(plan, sizes, {fitted.data(), sizes.size()})) return std::nullopt;
   const std::string got = "; got " + sizes_in_words(spec, sizes);
   if (plan.size_gears.empty()) {
     return "expected sizes of at most " + sizes_in_words(spec, plan.largest) + " (lengths)" + got;
