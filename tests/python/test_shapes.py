@@ -87,6 +87,24 @@ def test_texts_of_equal_lengths_share_batches(execution: str, models: dict[str, 
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("length", [5, 8], ids=["gathered", "read in place"])
+def test_a_mask_is_not_counted_whoever_gives_it(
+    length: int, execution: str, models: dict[str, Path]
+) -> None:
+    ids = np.ones((2, length), np.int64)
+    with dynbatch.load(
+        models["free_sequence"],
+        execution=execution,
+        inputs=WITH_MASK,
+        lengths={"sequence": [8, 16]},
+    ) as served:
+        served.infer({"ids": ids, "attention_mask": ids})
+        served.infer({"ids": ids})
+    stats = served.stats()
+    assert (stats.elements, stats.padded_elements) == (4 * length, 4 * (8 - length))
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
 def test_the_mask_is_made_where_it_is_left_out(execution: str, models: dict[str, Path]) -> None:
     requests = [
         Request({"ids": each.feeds["ids"]}, each.expected)

@@ -74,7 +74,7 @@ Failure Stager::stage(Staging& staging, std::span<const std::vector<std::byte>> 
       staging.inputs[i] = shared[i].data();
     } else if (reads_in_place(staging, i)) {
       staging.inputs[i] = payload_tensor(staging.parts.front().payload, i);
-      staging.elements += elements_of(staging.shapes[i]);
+      if (spec_.inputs[i].made == Made::no) staging.elements += elements_of(staging.shapes[i]);
     } else {
       gather(staging, i, at);
       staging.inputs[i] = at;
