@@ -105,8 +105,8 @@ def test_sound_with_its_state(execution: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("execution", EXECUTIONS)
 def test_sound_of_two_rates(execution: str) -> None:
-    # The rate is a scalar that all rows of a run share, and it says how long a window has to be: what
-    # is made up at load would not do. Nor have the axes names.
+    # The rate is a scalar that all rows of a run share, and it says how long a window has to be, so
+    # that what is made up at load would not do. Nor have the axes names.
     half = real_models()["silero_vad"]
     model = dataclasses.replace(half, path=half.path.with_name("silero_vad.onnx"))
     rng = np.random.default_rng(19)
