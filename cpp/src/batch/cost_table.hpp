@@ -29,6 +29,10 @@ class CostTable {
 
   double seconds(std::size_t rows, double elements) const noexcept;
 
+  /// The grid that was measured.
+  std::vector<double> rows() const { return {rows_.begin() + 1, rows_.end()}; }
+  std::vector<double> elements() const { return {elements_.begin() + 1, elements_.end()}; }
+
   /// Where a number of rows, or of elements, lies on its axis.
   struct Place {
     std::size_t line = 0;   // the last grid line that is not above it

@@ -211,7 +211,20 @@ std::size_t cap_of(const Column& column) {
   GearTable table;
   for (const auto& [batch, seconds] : column.seconds)
     table.gears.push_back({.batch_size = batch, .seconds = seconds});
-  return measured_cap(table);
+  return table.gears.empty() ? 0 : measured_cap(table);
+}
+
+// Where rows are padded, and so grouped by their cost, the table of costs tells which batches are too large to
+// pay: the cap is that of the sizes that gain most by company. Otherwise it is that of the typical sizes.
+std::size_t cap_of(const ShapePlan& shapes, const std::vector<Column>& columns,
+                   const std::vector<std::size_t>& order) {
+  const auto typical =
+      std::ranges::find_if(order, [&](std::size_t i) { return !columns[i].seconds.empty(); });
+  if (typical == order.end()) return 0;
+  std::size_t cap = cap_of(columns[*typical]);
+  if (std::ranges::find(shapes.padded, true) == shapes.padded.end()) return cap;
+  for (const Column& column : columns) cap = std::max(cap, cap_of(column));
+  return cap;
 }
 
 // Times columns in their order of importance. The first failure that is more than a size of our own choice
@@ -242,9 +255,7 @@ ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
   std::vector<Column> columns = columns_of(model, shapes);
   const std::vector<std::size_t> order = order_of(columns);
   times.failure = time_columns(model, shapes, columns, order);
-  const auto typical =
-      std::ranges::find_if(order, [&](std::size_t i) { return !columns[i].seconds.empty(); });
-  if (typical != order.end()) times.measured_cap = cap_of(columns[*typical]);
+  times.measured_cap = cap_of(shapes, columns, order);
   for (const Column& column : columns) {
     // Gears are the user's; other sizes are kept if they tell something.
     if (shapes.size_gears.empty() && column.seconds.empty() && columns.size() > 1) continue;

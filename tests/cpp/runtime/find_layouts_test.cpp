@@ -116,10 +116,15 @@ TEST(FindLayouts, DeclarationThatRunsContradictIsRefused) {
   EXPECT_THAT(refusal_of(spec, plain), AllOf(HasSubstr("batch_axis=1"), HasSubstr("[1, 5]")));
   spec.outputs[0].batch_axis = 2;
   EXPECT_THAT(refusal_of(spec, plain), HasSubstr("batch_axis=2"));
-  spec.outputs[0] = {.name = "y", .shared = true};
-  EXPECT_THAT(refusal_of(spec, plain), HasSubstr("declared as shared"));
   spec.outputs[0] = {.name = "y", .rows_per_row = 2};
   EXPECT_THAT(refusal_of(spec, plain), AllOf(HasSubstr("rows_per_row=2"), HasSubstr("but has 1")));
+}
+
+TEST(FindLayouts, OutputsDeclaredAsSharedAreTakenAsSaid) {
+  ModelSpec spec = model(0);
+  spec.outputs[0] = {.name = "y", .shared = true};
+  EXPECT_TRUE(
+      layouts_of(spec, [](std::int64_t n, const Sizes&) { return Shape{n, 5}; }).outputs[0].shared);
 }
 
 TEST(FindLayouts, BatchMixedWithADimensionIsRefused) {
