@@ -45,6 +45,7 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   core->queue_rows_ = core->batcher_->spec().is_staged()
                           ? plan.queue_capacity  // such rows wait in no blocks
                           : plan.batch_blocks * core->batcher_->gears().cap;
+  if (core->batcher_->spec().is_staged()) core->queue_bytes_ = plan.batch_block_bytes;
   return core;
 }
 
@@ -206,7 +207,10 @@ bool Core::exceeds_queue(py::handle feeds) const {
 
 bool Core::exceeds_queue(const Feeds& feeds) const noexcept {
   // Requests that are not merged are refused above max_batch_size, which always fits.
-  return batcher_->report().merges && rows_of(feeds) > queue_rows_;
+  if (!batcher_->report().merges) return false;
+  // More than a piece costs beside its bytes, and each row may be one.
+  const std::size_t heads = rows_of(feeds) * (signature_->inputs.size() + 1) * kHeadBytes;
+  return rows_of(feeds) > queue_rows_ || feeds.size_bytes() + heads > queue_bytes_;
 }
 
 std::size_t Core::rows_of(const Feeds& feeds) const noexcept {

@@ -104,7 +104,9 @@ class Core {
   std::atomic<std::uint64_t> refused_feeds_{0};
   std::unique_ptr<Batcher> batcher_;
   std::size_t workers_ = 0;
-  std::size_t queue_rows_ = 0;  // that the queue can hold at once
+  static constexpr std::size_t kHeadBytes = 256;
+  std::size_t queue_rows_ = 0;          // that the queue can hold at once
+  std::size_t queue_bytes_ = SIZE_MAX;  // likewise, where rows differ in shape
   std::unordered_map<PyObject*, LoopPort*> loop_ports_;
   // Who called last, and how often without anybody in between.
   unsigned long last_caller_ = 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -313,3 +314,15 @@ def test_gears_that_make_no_sense_are_refused(
     outputs = {"shape": dynbatch.Output(shared=True)}
     with pytest.raises(dynbatch.InvalidArgument, match=name):
         dynbatch.load(path, outputs=outputs, verify=False, **options)
+
+
+def test_requests_of_more_bytes_than_the_queue_run_in_pieces(models: dict[str, Path]) -> None:
+    rng = np.random.default_rng(13)
+    ids = rng.integers(1, 8, (256, 32))  # 128 KiB with its mask
+    feeds = {"ids": ids, "attention_mask": np.ones_like(ids)}
+    expected = answers_of(session(models["free_sequence"]), feeds)
+    with dynbatch.load(models["free_sequence"], batching="always", queue_bytes=64 << 10) as served:
+        answers = [asyncio.run(served.infer_async(feeds)), served.infer(feeds)]
+    for answer in answers:
+        for name, values in expected.items():
+            np.testing.assert_allclose(answer[name], values, atol=TOLERANCE)
