@@ -40,7 +40,7 @@ struct Batch {
   std::span<std::byte* const> outputs;       // null where the executor must bring the memory
   /// Of a model whose rows differ in shape (ModelSpec::is_staged()): the whole shape of each input. All
   /// outputs are brought then, with whatever shapes the model gives them. Empty for other models.
-  std::span<const Shape> input_shapes{};
+  std::span<const Shape> input_shapes;
   std::uint32_t input_slot = kNoSlot;
   std::uint32_t output_slot = kNoSlot;
   /// No other batch runs or waits, and lone runs were kept: the run may use all CPUs.

@@ -18,7 +18,7 @@ std::string expected_shape(const ModelSpec& spec, const TensorSpec& input) {
   for (std::size_t at = 0; at <= input.row_shape.rank(); ++at) {
     if (at > 0) text += ", ";
     if (at == input.batch_axis) {
-      text += "n";
+      text += 'n';
       continue;
     }
     const int dimension = input.dimensions.empty() ? TensorSpec::kStatic : input.dimensions[axis];

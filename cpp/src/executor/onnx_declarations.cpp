@@ -199,7 +199,7 @@ void read(BatchOutput& output, const Line& line, const Word& word) {
 
 /// Reads what follows the first words of a line; the keys of `needed` must be among it.
 template <class Declaration>
-Declaration read_rest(const Line& line, Words& words, std::vector<std::string> needed) {
+Declaration read_rest(const Line& line, Words& words, const std::vector<std::string>& needed) {
   Declaration declaration;
   std::vector<std::string> seen;
   while (const auto word = words.next()) {

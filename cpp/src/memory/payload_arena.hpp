@@ -24,7 +24,7 @@ class PayloadArena {
 
   /// At least `size_bytes` bytes; null if no free piece is that large. Never throws.
   std::byte* acquire(std::size_t size_bytes) noexcept;
-  void release(std::byte* piece) noexcept;
+  void release(std::byte* taken) noexcept;
 
   /// What a piece takes of the arena.
   static constexpr std::size_t piece_bytes(std::size_t size_bytes) noexcept {

@@ -159,8 +159,8 @@ class StagedQueue {
   }
   std::uint32_t group_for(const StagedKey& key) noexcept;
   void drop_group(std::uint32_t index) noexcept;
-  void append(std::uint32_t group, std::uint32_t entry) noexcept;
-  void remove(std::uint32_t entry) noexcept;
+  void append(std::uint32_t group_index, std::uint32_t index) noexcept;
+  void remove(std::uint32_t index) noexcept;
   void free_entry(std::uint32_t index) noexcept;
   BlockState state_of(const Group& group) const noexcept;
   std::uint32_t form(const Group& group) noexcept;

@@ -26,7 +26,7 @@ std::string expected_shape(const TensorSpec& input) {
   for (std::size_t axis = 0; axis < rank; ++axis) {
     text += text.empty() ? "[" : ", ";
     if (!input.shared && axis == input.batch_axis) {
-      text += "n";
+      text += 'n';
       continue;
     }
     const std::int64_t dim =

@@ -1,6 +1,5 @@
 #include "runtime/shaped_trial.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>

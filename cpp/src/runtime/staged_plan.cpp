@@ -6,7 +6,6 @@
 #include <dynbatch/error.hpp>
 
 #include "base/cpus.hpp"
-#include "batch/payload.hpp"
 
 namespace dynbatch {
 namespace {

@@ -1,7 +1,6 @@
 #include "runtime/warm_up.hpp"
 
 #include <algorithm>
-#include <string>
 
 #include <dynbatch/error.hpp>
 
