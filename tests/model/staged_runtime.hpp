@@ -34,7 +34,7 @@ class StagedModel {
       : schedule_(schedule),
         runs_(size.runs),
         executor_(lines(), [this](ShapedRun& run) { return this->run(run); }),
-        runtime_(executor_, setup(size), staged(size)) {
+        runtime_(executor_, staged(size), setup(size)) {
     // The pool grows here, so that its places are the same ones in all schedules.
     R* const request = runtime_.ledger().acquire(1);
     runtime_.ledger().release(*request);

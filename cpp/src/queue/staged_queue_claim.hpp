@@ -5,6 +5,7 @@
 #include <bit>
 #include <numeric>
 
+#include "base/mutant.hpp"
 #include "queue/staged_queue.hpp"
 
 namespace dynbatch {
@@ -46,7 +47,8 @@ auto StagedQueue<P, Part, Chooser>::publish(const Claim& claim, const Part& part
       ready_rows_.fetch_add(claim.rows, std::memory_order_relaxed) + claim.rows;
   // seq_cst: pairs with state_of: publishes the part and its inputs. With the runtime's load of its free
   // permits that follows, it is one half of the store-load pair that loses no wake-up.
-  entry.ready.store(true, std::memory_order_seq_cst);
+  entry.ready.store(true, DYNBATCH_MUTANT(weak_staged_publish) ? std::memory_order_release
+                                                               : std::memory_order_seq_cst);
   BlockState state{.rows = rows};
   state.full = rows >= rows_;  // of some keys together: whoever looks under the lock sees which
   state.sealed = exclusive_;

@@ -37,7 +37,7 @@ class DelayedLines {
                     shapes.push_back(to_string(run.shape(0)));
                     return twice(run);
                   }),
-        runtime_(executor_, setup(), staged()) {}
+        runtime_(executor_, staged(), setup()) {}
   ~DelayedLines() {
     runtime_.close(false);
     for (Request<P>* const request : requests_) request->ledger->release(*request);
