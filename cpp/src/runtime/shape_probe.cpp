@@ -33,6 +33,12 @@ void add_part(const ShapedModel& model, const OutputLayout& layout, std::size_t 
     parts.shapes.push_back(shape);
     return;
   }
+  if (layout.shared) {
+    const std::byte* const from = model.trial.output(output);
+    parts.bytes.emplace_back(from, from + count_elements(whole) * element_bytes);
+    parts.shapes.push_back(whole);
+    return;
+  }
   const Shape shape = own_shape(layout, whole, 1, batch[position]->sizes);
   for (std::size_t axis = 0; axis < whole.rank(); ++axis) {
     if (shape[axis] <= whole[axis]) continue;
