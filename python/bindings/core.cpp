@@ -42,10 +42,10 @@ std::shared_ptr<Core> Core::make(std::unique_ptr<Executor> executor, BatchingOpt
   core->batcher_ = std::make_unique<Batcher>(std::move(executor), std::move(options));
   core->workers_ = core->batcher_->stats().workers;
   const MemoryPlan plan = core->batcher_->memory_plan();
-  core->queue_rows_ = core->batcher_->spec().is_staged()
+  core->queue_rows_ = core->batcher_->is_staged()
                           ? plan.queue_capacity  // such rows wait in no blocks
                           : plan.batch_blocks * core->batcher_->gears().cap;
-  if (core->batcher_->spec().is_staged()) core->queue_bytes_ = plan.batch_block_bytes;
+  if (core->batcher_->is_staged()) core->queue_bytes_ = plan.batch_block_bytes;
   return core;
 }
 

@@ -159,11 +159,15 @@ void register_onnxruntime_executor(py::module_& module) {
   module.def(
       "onnx_batching",
       [](const std::vector<OnnxTensorDeclaration>& inputs,
-         const std::vector<OnnxTensorDeclaration>& outputs, const OnnxRuntimeOptions& options) {
-        OnnxBatching batching = onnx_batching(inputs, outputs, options);
+         const std::vector<OnnxTensorDeclaration>& outputs, const OnnxRuntimeOptions& options,
+         std::map<std::string, std::string> metadata) {
+        OnnxModelMetadata declared;
+        declared.custom = std::move(metadata);
+        OnnxBatching batching =
+            onnx_batching(inputs, outputs, with_onnx_declarations(options, declared));
         return std::pair(std::move(batching.spec), std::move(batching.overrides));
       },
-      py::arg("inputs"), py::arg("outputs"), py::arg("options"),
+      py::arg("inputs"), py::arg("outputs"), py::arg("options"), py::arg("metadata"),
       "The rules of make_onnxruntime_executor for declared inputs and outputs: the spec, and the "
       "values that a session can be told by dimension name.");
 }

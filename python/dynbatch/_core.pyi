@@ -569,5 +569,6 @@ def onnx_batching(
     inputs: Sequence[OnnxTensorDeclaration],
     outputs: Sequence[OnnxTensorDeclaration],
     options: OnnxRuntimeOptions,
+    metadata: Mapping[str, str],
 ) -> tuple[ModelSpec, list[tuple[str, int]]]: ...
 def onnx_description(executor: Executor) -> OnnxModelDescription | None: ...

@@ -175,6 +175,7 @@ def _batching(
             for node in outputs
         ],
         options.native(),
+        dict(declared.get_modelmeta().custom_metadata_map),
     )
 
 

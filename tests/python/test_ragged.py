@@ -230,3 +230,71 @@ def test_a_mask_that_is_not_declared_must_be_given(execution: str, models: dict[
         pytest.raises(dynbatch.InvalidInput, match="'attention_mask' is missing"),
     ):
         served.infer({"ids": np.array([[3, 1, 2]])})
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_items_of_other_ranks_are_told_apart(execution: str, tmp_path: Path) -> None:
+    path = tmp_path / "flat.onnx"
+    path.write_bytes(flat_model(Type.INT64).SerializeToString())
+    arrays = inputs_of([(8, 3), (8, 3, 4, 5), (8, 2)])
+    with dynbatch.load(
+        path,
+        execution=execution,
+        ragged=["INPUT"],
+        batch_inputs=[
+            dynbatch.BatchInput(
+                kind="BATCH_ITEM_SHAPE_FLATTEN",
+                target_name="INDEX_0",
+                data_type="INT64",
+                source_input="INPUT",
+            )
+        ],
+        batch_outputs=[
+            dynbatch.BatchOutput(
+                kind="BATCH_SCATTER_WITH_INPUT_SHAPE", target_name="OUTPUT", source_input="INPUT"
+            )
+        ],
+        outputs={name: dynbatch.Output(shared=True) for name in ("SIZE", "TOLD_0")},
+        batching="always",
+        verify=False,
+        max_batch_size=16,
+        max_queue_delay=0.05,
+    ) as served:
+        got = answers(served, arrays)
+    for answer, array in zip(got, arrays, strict=True):
+        np.testing.assert_array_equal(answer["OUTPUT"], array)
+    assert got[1]["TOLD_0"].tolist() == [3, 4, 5] * 8
+    for i in (0, 2):
+        assert got[i]["TOLD_0"].reshape(-1, 1).shape[0] in (8, 16)
+        assert set(got[i]["TOLD_0"].tolist()) <= {2, 3}
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_items_that_the_model_cannot_be_told_are_refused(execution: str, tmp_path: Path) -> None:
+    path = tmp_path / "flat.onnx"
+    built = flat_model(Type.INT64, rank=2)
+    for told in (*built.graph.input[1:], built.graph.output[2]):
+        told.type.tensor_type.shape.dim[1].dim_value = 2
+    path.write_bytes(built.SerializeToString())
+    with load(path, "BATCH_ITEM_SHAPE", "INT64", rows=1, execution=execution) as served:
+        (answer,) = answers(served, inputs_of([(1, 3, 4)]))
+        assert answer["TOLD_0"].tolist() == [[3, 4]]
+        with pytest.raises(dynbatch.InvalidInput, match=r"items of 2 dimensions.*INDEX_0"):
+            served.infer({"INPUT": np.zeros((1, 5), np.float32)})
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_what_the_model_says_of_itself_is_read(execution: str, models: dict[str, Path]) -> None:
+    arrays = inputs_of([(1, 3), (1, 4), (1, 5)])
+    with dynbatch.load(
+        models["ragged_declared"],
+        execution=execution,
+        batching="always",
+        verify=False,
+        max_batch_size=3,
+        max_queue_delay=10,
+    ) as served:
+        got = answers(served, arrays)
+    for answer, array in zip(got, arrays, strict=True):
+        np.testing.assert_array_equal(answer["OUTPUT"], array)
+        assert answer["SEEN"].tolist() == [3.0, 7.0, 12.0]

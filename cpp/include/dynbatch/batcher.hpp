@@ -79,6 +79,9 @@ class DYNBATCH_EXPORT Batcher {
 
   const ModelSpec& spec() const noexcept;
   const GearTable& gears() const noexcept;
+  /// Whether batches are gathered before they run: the spec says so (ModelSpec::is_staged()), or dry runs have
+  /// shown outputs that must be taken apart.
+  bool is_staged() const noexcept;
   const LoadReport& report() const noexcept;
   MemoryPlan memory_plan() const;
   Stats stats() const;

@@ -57,16 +57,7 @@ std::span<const std::uint16_t> Former::in_order(std::span<const StagedCandidate>
 
 /// A gear of dims may bring a batch of its own.
 std::uint32_t Former::largest_rows_of(const StagedKey& key) const noexcept {
-  std::size_t largest = 0;
-  for (std::size_t g = 0; g < setup_.plan.gear_batches.size(); ++g) {
-    if (setup_.plan.gear_batches[g] == 0) return setup_.largest_rows;
-    bool fits = true;
-    for (std::size_t d = 0; d < setup_.dimensions; ++d)
-      fits = fits && setup_.plan.size_gears[g][d] >= key.sizes[d];
-    if (fits) largest = std::max(largest, setup_.plan.gear_batches[g]);
-  }
-  return largest == 0 ? setup_.largest_rows
-                      : std::min(setup_.largest_rows, static_cast<std::uint32_t>(largest));
+  return key.most_rows == 0 ? setup_.largest_rows : std::min(setup_.largest_rows, key.most_rows);
 }
 
 /// Rows times padded elements, so that a batch fits its staging memory: by the request that has most bytes an

@@ -55,7 +55,8 @@ class Check {
     const std::size_t rank = input.ragged ? view.shape.rank() : input.row_shape.rank() + 1;
     if (!view.shape.valid() || view.shape.rank() != rank || rank == 0)
       return refuse_shape(input, view);
-    return rows(input, view) && sizes(input, view) && bytes(input, view);
+    if (input.ragged) key_.ranks = key_.ranks << 4 | rank;
+    return rows(input, view) && items(input, view) && sizes(input, view) && bytes(input, view);
   }
 
   std::optional<std::size_t> finish() {
@@ -97,6 +98,21 @@ class Check {
     return static_cast<std::size_t>(rows) == rows_ ||
            refuse(input, std::to_string(rows_) + " rows as in input '" + rows_of_->name + "'",
                   std::to_string(rows));
+  }
+
+  /// Whether the model can be told the shape of an item, if it asks for it.
+  bool items(const TensorSpec& input, const InputView& view) {
+    for (const TensorSpec& told : spec_.inputs) {
+      if (told.made != Made::item_shape || &spec_.inputs[told.source] != &input) continue;
+      const std::int64_t expected = told.row_shape.rank() == 2 ? told.row_shape[1] : -1;
+      const auto got = static_cast<std::int64_t>(view.shape.rank()) - 1;
+      if (expected < 0 || got == expected) continue;
+      return refuse(input,
+                    "items of " + std::to_string(expected) + " dimensions, which input '" +
+                        told.name + "' tells",
+                    to_string(view.shape));
+    }
+    return true;
   }
 
   bool sizes(const TensorSpec& input, const InputView& view) {

@@ -1,7 +1,9 @@
 #include "batch/stager.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "kernels/batch_inputs.hpp"
@@ -49,6 +51,7 @@ Stager::Stager(const ModelSpec& spec, StagerSetup setup) : spec_(spec), setup_(s
 
 Failure Stager::stage(Staging& staging, std::span<const std::vector<std::byte>> shared) const try {
   settle_sizes(staging);
+  if (Failure failure = check_counts(staging)) return failure;
   staging.elements = staging.padded_elements = 0;
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
@@ -86,6 +89,24 @@ Failure Stager::stage(Staging& staging, std::span<const std::vector<std::byte>> 
   return {.code = ErrorCode::execution, .message = error.what(), .cause = nullptr};
 }
 
+/// Whether counts of elements fit the types in which the model wants them.
+Failure Stager::check_counts(const Staging& staging) const {
+  for (const TensorSpec& input : spec_.inputs) {
+    if (!is_of_triton(input.made) || input.dtype == DataType::int64) continue;
+    const std::size_t most = input.dtype == DataType::float32 ? std::size_t{1} << 24 : INT32_MAX;
+    std::size_t elements = 0;
+    for (const StagedPart& part : staging.parts)
+      elements += elements_of(payload_item(part.payload, input.source).shape);
+    if (elements <= most) continue;
+    return {.code = ErrorCode::execution,
+            .message = "input '" + input.name + "' counts " + std::to_string(elements) +
+                       " elements, and " + name_of(input.dtype) + " holds at most " +
+                       std::to_string(most) + " exactly",
+            .cause = nullptr};
+  }
+  return {};
+}
+
 /// Rows and sizes of the batch: those of its parts, up to a gear.
 void Stager::settle_sizes(Staging& staging) const noexcept {
   const std::size_t dimensions = spec_.dimensions.size();
@@ -109,6 +130,11 @@ void Stager::settle_sizes(Staging& staging) const noexcept {
     if (same && own >= staging.rows && (batch == 0 || own < batch)) batch = own;
   }
   if (batch > 0) staging.run_rows = batch;
+  for (std::size_t d = 0; d < dimensions; ++d) {
+    staging.is_padded[d] = std::ranges::any_of(staging.parts, [&](const StagedPart& part) {
+      return part.key->sizes[d] != staging.sizes[d];
+    });
+  }
 }
 
 Shape Stager::own_input_shape(std::size_t input, const StagedKey::Sizes& sizes,
@@ -275,7 +301,17 @@ Shape Stager::part_shape(const Staging& staging, std::size_t part, std::size_t o
   const OutputLayout& layout = setup_.outputs[output];
   const StagedPart& own = staging.parts[part];
   if (layout.scattered_as) return payload_item(own.payload, *layout.scattered_as).shape;
-  return own_shape(layout, whole, own.rows, own.key->sizes);
+  const Shape trimmed = own_shape(layout, whole, own.rows, own.key->sizes);
+  Shape shape;
+  for (std::size_t axis = 0; axis < trimmed.rank(); ++axis) {
+    // Where no part was padded, all have what the model gave.
+    const int dimension =
+        axis < layout.trims.size() ? layout.trims[axis].dimension : TensorSpec::kStatic;
+    const bool padded =
+        dimension != TensorSpec::kStatic && staging.is_padded[static_cast<std::size_t>(dimension)];
+    shape.push_back(dimension == TensorSpec::kStatic || padded ? trimmed[axis] : whole[axis]);
+  }
+  return shape;
 }
 
 void Stager::cut(Staging& staging, std::size_t part, std::size_t output, const Shape& whole,

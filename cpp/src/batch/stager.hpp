@@ -5,6 +5,7 @@
 // Stateless but for what is settled at load; any number of threads may use it, each with a Staging of its own.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,9 +36,10 @@ struct StagedPart {
 /// One batch in the making: memory that grows as batches need it, and what lies there.
 struct Staging {
   std::vector<StagedPart> parts;
-  std::size_t rows = 0;      // of the parts
-  std::size_t run_rows = 0;  // with those that complete a gear
-  StagedKey::Sizes sizes{};  // of the batch
+  std::size_t rows = 0;                                     // of the parts
+  std::size_t run_rows = 0;                                 // with those that complete a gear
+  StagedKey::Sizes sizes{};                                 // of the batch
+  std::array<bool, ModelSpec::kMaxDimensions> is_padded{};  // per dimension: some part is shorter
   std::vector<const std::byte*> inputs;
   std::vector<Shape> shapes;
   std::vector<Shape> outputs;         // whole shapes, once it has run
@@ -90,6 +92,7 @@ class Stager {
   const OutputLayout& layout(std::size_t output) const noexcept { return setup_.outputs[output]; }
 
  private:
+  Failure check_counts(const Staging& staging) const;
   void settle_sizes(Staging& staging) const noexcept;
   Shape target_shape(const Staging& staging, std::size_t input) const noexcept;
   Shape made_shape(Staging& staging, std::size_t input) const noexcept;

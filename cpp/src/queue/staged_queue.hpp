@@ -148,11 +148,15 @@ class StagedQueue {
     std::uint32_t rows = 0;
   };
 
+  std::uint32_t rows_of_batch(const StagedKey& key) const noexcept {
+    return key.most_rows == 0 ? rows_ : std::min(rows_, key.most_rows);
+  }
   std::size_t rows_that_fit(const StagedKey& key) const noexcept {
     const std::size_t most = arena_.largest_piece();
-    if (key.row_bytes == 0) return rows_;
+    const std::size_t rows = rows_of_batch(key);
+    if (key.row_bytes == 0) return rows;
     const std::size_t fit = most > key.head_bytes ? (most - key.head_bytes) / key.row_bytes : 0;
-    return std::clamp<std::size_t>(fit, 1, rows_);
+    return std::clamp<std::size_t>(fit, 1, rows);
   }
   std::uint32_t& bucket_of(std::uint64_t hash) noexcept {
     return buckets_[hash & (buckets_.size() - 1)];
@@ -181,8 +185,8 @@ class StagedQueue {
   std::uint32_t last_of_all_ = kNone;
   std::uint64_t claims_ = 0;
   std::uint64_t looks_ = 0;
-  std::size_t waiting_ = 0;      // entries claimed and not taken
-  bool short_of_bytes_ = false;  // a claim failed since bytes were given back last
+  std::size_t waiting_ = 0;     // entries claimed and not taken
+  bool short_of_room_ = false;  // a claim failed since an entry was given back last
   // A hint for those without the lock.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> ready_rows_{0};
 };

@@ -60,15 +60,18 @@ std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key k
   const std::size_t free = free_entries_.size();
   if (exclusive_ && wanted > rows_) return 0;
   // Nobody knows what is to come: not while the arena was found to be too full for somebody.
-  if (key == nullptr) return short_of_bytes_ ? 0 : std::min(wanted, free * rows_);
+  if (key == nullptr) return short_of_room_ ? 0 : std::min(wanted, free * rows_);
   const std::size_t rows = exclusive_ ? wanted : rows_that_fit(*key);
   const std::size_t whole = wanted / rows;
   const std::size_t rest = wanted % rows;
-  if (whole + (rest > 0 ? 1 : 0) > free) return free * rows;
+  if (whole + (rest > 0 ? 1 : 0) > free) {
+    short_of_room_ = true;
+    return free * rows;
+  }
   std::size_t bytes = whole * PayloadArena::piece_bytes(key->payload_bytes(rows));
   if (rest > 0) bytes += PayloadArena::piece_bytes(key->payload_bytes(rest));
   if (arena_.used_bytes() + bytes <= arena_.total_bytes()) return wanted;
-  short_of_bytes_ = true;
+  short_of_room_ = true;
   return 0;
 }
 
@@ -81,7 +84,7 @@ Claim StagedQueue<P, Part, Chooser>::unsafe_claim(std::uint32_t rows, Key key, b
                  : static_cast<std::uint32_t>(std::min<std::size_t>(rows, rows_that_fit(*key)));
   std::byte* const payload = arena_.acquire(key->payload_bytes(part));
   if (payload == nullptr) {
-    short_of_bytes_ = true;
+    short_of_room_ = true;
     return {};
   }
   const std::uint32_t index = free_entries_.back();
@@ -104,9 +107,9 @@ void StagedQueue<P, Part, Chooser>::unsafe_unclaim(const Claim& claim) noexcept 
   remove(claim.block);
   --waiting_;
   // What its request found too few bytes for does not fit now either.
-  const bool short_of_bytes = short_of_bytes_;
+  const bool short_of_room = short_of_room_;
   free_entry(claim.block);
-  short_of_bytes_ = short_of_bytes;
+  short_of_room_ = short_of_room;
 }
 
 template <class P, class Part, class Chooser>
@@ -173,7 +176,7 @@ void StagedQueue<P, Part, Chooser>::remove(std::uint32_t index) noexcept {
 template <class P, class Part, class Chooser>
 void StagedQueue<P, Part, Chooser>::free_entry(std::uint32_t index) noexcept {
   arena_.release(std::exchange(entries_[index].payload, nullptr));
-  short_of_bytes_ = false;
+  short_of_room_ = false;
   free_entries_.push_back(index);
 }
 

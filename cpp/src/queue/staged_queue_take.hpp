@@ -14,7 +14,8 @@ namespace dynbatch {
 template <class P, class Part, class Chooser>
 auto StagedQueue<P, Part, Chooser>::state_of(const Group& group) const noexcept -> BlockState {
   BlockState state;
-  for (std::uint32_t at = group.first; at != kNone && state.rows < rows_; at = entries_[at].next) {
+  const std::uint32_t most = rows_of_batch(group.key);
+  for (std::uint32_t at = group.first; at != kNone && state.rows < most; at = entries_[at].next) {
     const Entry& entry = entries_[at];
     // seq_cst: pairs with publish: sees its part and inputs. Follows the runtime's store of its free
     // permits: the other half of the pair that loses no wake-up.
@@ -24,7 +25,7 @@ auto StagedQueue<P, Part, Chooser>::state_of(const Group& group) const noexcept 
     state.rows += entry.rows;
     if (exclusive_) break;
   }
-  state.full = state.rows >= rows_;
+  state.full = state.rows >= most;
   state.sealed = exclusive_;
   return state;
 }

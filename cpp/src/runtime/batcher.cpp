@@ -77,11 +77,10 @@ void make_in_place(Core& core, const BatchingOptions& options, const BatchingPla
 
 /// What only models whose rows differ in shape have.
 void refuse_shapes(const ModelSpec& spec, const BatchingOptions& options) {
-  if (options.set_size > 1 && (!spec.is_staged() || !options.own_workers)) {
-    throw Error(ErrorCode::invalid_argument,
-                "set_size: expected 1, got " + std::to_string(options.set_size) +
-                    (spec.is_staged() ? ", since the batcher makes no threads of its own"
-                                      : ", since batches are formed without being gathered"));
+  if (options.set_size > 1 && !options.own_workers) {
+    throw Error(ErrorCode::invalid_argument, "set_size: expected 1, got " +
+                                                 std::to_string(options.set_size) +
+                                                 ", since the batcher makes no threads of its own");
   }
   const char* const given = !options.lengths.empty()       ? "lengths"
                             : !options.image_sizes.empty() ? "image_sizes"
@@ -104,6 +103,11 @@ std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
   if (!spec.is_staged()) {
     try {
       make_in_place(*core, options, plan);
+      if (options.set_size > 1) {
+        throw Error(ErrorCode::invalid_argument,
+                    "set_size: expected 1, got " + std::to_string(options.set_size) +
+                        ", since batches are formed without being gathered");
+      }
       return core;
     } catch (const OutputAxisError&) {
       // Outputs with several rows a row, another axis or none: dry runs tell how they are taken apart.
@@ -134,7 +138,7 @@ MemoryPlan plan_of(const InPlaceRuntime& runtime, const GearTable& table) {
   return plan;
 }
 
-/// Requests wait in the arena, and a batch is gathered in as much memory again, at most, for each permit.
+/// Requests wait in the arena, and a batch is gathered in about as much memory again, at most, for each permit.
 MemoryPlan plan_of(const StagedRuntime& runtime, const GearTable& table) {
   MemoryPlan plan;
   for (const Gear& gear : table.gears) {
@@ -338,6 +342,7 @@ const ModelSpec& Batcher::spec() const noexcept {
   return implementation_->core()->executor->spec();
 }
 const GearTable& Batcher::gears() const noexcept { return implementation_->warm_up().table; }
+bool Batcher::is_staged() const noexcept { return implementation_->core()->staged != nullptr; }
 const LoadReport& Batcher::report() const noexcept { return implementation_->warm_up().report; }
 
 MemoryPlan Batcher::memory_plan() const {

@@ -220,6 +220,7 @@ class Runtime {
                         std::vector<Claim>& claims);
   std::optional<std::size_t> check(std::span<const InputView> inputs, StagedKey& key,
                                    Failure& refusal) const;
+  void set_gear(StagedKey& key) const noexcept;
   void touch(std::span<const InputView> inputs, std::size_t rows) const noexcept;
   typename Queue::Key key_of(const R& request) const noexcept;
   std::string no_room(std::uint32_t rows) const;

@@ -218,6 +218,7 @@ Nanoseconds Runtime<P, Queue>::average_run_time() const noexcept {
 
 template <class P, class Queue>
 std::uint32_t Runtime<P, Queue>::brief_rows() const noexcept {
+  if (Queue::kStages) return 0;  // how long a run takes depends on more than its rows
   // relaxed, all: a hint, and what is done next decides by itself.
   const bool leads_alone =
       callers_run_ && !forked() && delay_.load(std::memory_order_relaxed) == 0 &&

@@ -196,7 +196,10 @@ void Runtime<P, Queue>::unsafe_serve_space() noexcept {
   std::size_t told_rows = 0;
   std::size_t told = 0;
   const auto fits_beside_them = [&](const SpaceWaiter& waiter) {
-    if (setup_.exclusive) return queue_.unsafe_free_blocks() > told;
+    if (setup_.exclusive) {
+      return queue_.unsafe_free_blocks() > told &&
+             (!Queue::kStages || queue_.unsafe_room(1, nullptr) > 0);
+    }
     const std::size_t wanted = told_rows + waiter.rows;
     return queue_.unsafe_room(wanted, waiter.key) >= wanted;
   };

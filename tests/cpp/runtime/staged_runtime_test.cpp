@@ -167,6 +167,27 @@ TEST(StagedRuntime, NoticeOfRoomWaitsForBytes) {
   EXPECT_THAT(told, ElementsAre(&context));
 }
 
+TEST(StagedRuntime, NoticeOfRoomWaitsForBytesWhereRequestsAreNotMerged) {
+  BatchingOptions options = narrow();
+  options.batching = Batching::off;
+  HeldLines held(options);
+  const Ticket first = held.occupy();
+  const Ticket a = held.submit(row_of(750));
+  const Ticket b = held.submit(row_of(750));
+  EXPECT_EQ(held.submit(row_of(750)).code(), ErrorCode::queue_full);
+  CompletionPort port;
+  int context = 0;
+  held.batcher.notify_space(port, &context);
+  std::vector<void*> told;
+  port.drain(told);
+  EXPECT_THAT(told, SizeIs(0));
+  held.gate.open();
+  while (told.empty()) {
+    port.wait();
+    port.drain(told);
+  }
+}
+
 TEST(StagedRuntime, CancelledAndExpiredRequestsEndAtOnceAndRunForNobody) {
   HeldLines held({});
   const Ticket first = held.occupy();
