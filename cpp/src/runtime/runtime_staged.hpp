@@ -1,17 +1,76 @@
-// Runtime, part 5 of 7: batches that are gathered before they run, and taken apart afterwards.
+// Runtime, part 5 of 7: what requests may be, and batches that are gathered before they run, and taken apart
+// afterwards.
 #pragma once
 
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
 
+#include "batch/input_check.hpp"
+#include "batch/staged_input_check.hpp"
 #include "batch/staged_outputs.hpp"
 #include "runtime/run_outputs.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/runtime_lead.hpp"
+#include "runtime/shape_plan.hpp"
 
 namespace dynbatch {
+
+/// The rows of a request that the model takes.
+template <class P, class Queue>
+std::optional<std::size_t> Runtime<P, Queue>::check(std::span<const InputView> inputs,
+                                                    [[maybe_unused]] StagedKey& key,
+                                                    Failure& refusal) const {
+  const ModelSpec& spec = ledger_->spec;
+  if constexpr (!Queue::kStages) {
+    return check_inputs(spec, inputs, refusal);
+  } else {
+    const auto rows = check_staged_inputs(spec, stager_->plan(), inputs, key, refusal);
+    if (!rows || *rows == 0) return rows;
+    const auto invalid = [&](std::string message) {
+      refusal = {.code = ErrorCode::invalid_input, .message = std::move(message), .cause = nullptr};
+      return std::nullopt;
+    };
+    const std::span<const std::int64_t> sizes(key.sizes.data(), spec.dimensions.size());
+    if (const auto why = refuse_sizes(stager_->plan(), spec, sizes)) return invalid(*why);
+    set_gear(key);
+    if (setup_.whole_requests && key.most_rows > 0 && *rows > key.most_rows) {
+      return invalid(
+          "expected at most " + std::to_string(key.most_rows) +
+          " rows, the batch of the gear of these sizes, since requests are not cut; got " +
+          std::to_string(*rows));
+    }
+    const std::size_t most = queue_.arena().largest_piece();
+    const std::size_t needed = key.payload_bytes(setup_.whole_requests ? *rows : 1);
+    if (needed > most) {
+      return invalid("expected inputs of at most " + std::to_string(most) +
+                     " bytes, all that queue_bytes holds; got " + std::to_string(needed) +
+                     "; raise queue_bytes");
+    }
+    return rows;
+  }
+}
+
+/// Requests share batches within a gear that has a batch size of its own.
+template <class P, class Queue>
+void Runtime<P, Queue>::set_gear(StagedKey& key) const noexcept {
+  const ShapePlan& plan = stager_->plan();
+  if (std::ranges::all_of(plan.gear_batches, [](std::size_t batch) { return batch == 0; })) return;
+  const std::size_t dimensions = ledger_->spec.dimensions.size();
+  fit_sizes(plan, {key.sizes.data(), dimensions}, {key.equal.data(), dimensions});
+  for (std::size_t g = 0; g < plan.gear_batches.size(); ++g) {
+    if (!std::ranges::equal(plan.size_gears[g], std::span(key.equal.data(), dimensions))) continue;
+    if (plan.gear_batches[g] == 0) {
+      key.most_rows = 0;
+      return;
+    }
+    key.most_rows = std::max(key.most_rows, static_cast<std::uint32_t>(plan.gear_batches[g]));
+  }
+}
 
 template <class P, class Queue>
 void Runtime<P, Queue>::run_staged_batch(Taken& taken, bool on_caller, Record& record) noexcept {
