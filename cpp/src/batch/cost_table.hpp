@@ -28,6 +28,7 @@ class CostTable {
             std::vector<double> seconds);
 
   double seconds(std::size_t rows, double elements) const noexcept;
+  bool is_measured() const noexcept { return cells_.size() > 1; }
 
   /// The grid that was measured.
   std::vector<double> rows() const { return {rows_.begin() + 1, rows_.end()}; }

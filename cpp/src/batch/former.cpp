@@ -6,13 +6,11 @@
 namespace dynbatch {
 
 Former::Former(FormerSetup setup) : setup_(std::move(setup)) {
-  for (std::size_t d = 0; d < setup_.dimensions; ++d) {
-    if (setup_.plan.padded[d]) padded_.push_back(d);
-  }
-  if (padded_.empty()) return;
+  weighed_ = setup_.plan.weighed();
+  if (weighed_.empty()) return;
   for (const auto& gear : setup_.plan.size_gears) {
     std::vector<std::int64_t> own;
-    for (const std::size_t d : padded_) own.push_back(gear[d]);
+    for (const std::size_t d : weighed_) own.push_back(gear[d]);
     // Padded to the longest of a batch along one of them: no list of sizes tells what a batch costs.
     if (std::ranges::find(own, 0) != own.end()) {
       size_gears_.clear();
@@ -25,22 +23,23 @@ Former::Former(FormerSetup setup) : setup_(std::move(setup)) {
 
 std::span<const std::uint16_t> Former::choose(std::span<const StagedCandidate> waiting) noexcept {
   const std::uint32_t largest_rows = largest_rows_of(*waiting.front().key);
-  if (padded_.empty()) return in_order(waiting, largest_rows);
+  if (weighed_.empty()) return in_order(waiting, largest_rows);
   const std::size_t count = std::min(waiting.size(), kLookAhead);
   for (std::size_t i = 0; i < count; ++i) {
     candidates_[i].rows = waiting[i].rows;
-    for (std::size_t d = 0; d < padded_.size(); ++d)
-      candidates_[i].sizes[d] = waiting[i].key->sizes[padded_[d]];
+    for (std::size_t d = 0; d < weighed_.size(); ++d)
+      candidates_[i].sizes[d] = waiting[i].key->sizes[weighed_[d]];
   }
   const GroupLimits limits{.largest_rows = largest_rows,
-                           .dimensions = padded_.size(),
+                           .dimensions = weighed_.size(),
                            .size_gears = size_gears_,
                            .batch_gears = setup_.fill_gears,
-                           .largest_elements = largest_elements(waiting.first(count))};
+                           .largest_elements = largest_elements(waiting.first(count)),
+                           .tolerance = setup_.tolerance};
   return grouping_.choose({candidates_.data(), count}, limits, setup_.cost);
 }
 
-/// Without padding all cost the same: the oldest first, while they fit.
+/// Without sizes all cost the same: the oldest first, while they fit.
 std::span<const std::uint16_t> Former::in_order(std::span<const StagedCandidate> waiting,
                                                 std::uint32_t largest_rows) noexcept {
   std::uint32_t rows = 0;
@@ -66,7 +65,7 @@ double Former::largest_elements(std::span<const StagedCandidate> waiting) const 
   double bytes = 1.0;
   for (const StagedCandidate& candidate : waiting) {
     double elements = 1.0;
-    for (const std::size_t d : padded_)
+    for (const std::size_t d : weighed_)
       elements *= static_cast<double>(std::max<std::int64_t>(candidate.key->sizes[d], 1));
     bytes = std::max(bytes, static_cast<double>(candidate.key->row_bytes) / elements);
   }

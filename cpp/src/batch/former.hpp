@@ -19,9 +19,9 @@
 namespace dynbatch {
 
 struct FormerSetup {
-  std::size_t dimensions = 0;  // of the model
   ShapePlan plan;
   CostTable cost;
+  double tolerance = 0.0;  // of the grouping
   std::uint32_t largest_rows = 1;
   std::vector<std::size_t> fill_gears;  // rising; empty: batches run at their own size
   std::size_t staging_bytes = 0;        // of one batch, at most
@@ -43,8 +43,8 @@ class Former {
   double largest_elements(std::span<const StagedCandidate> waiting) const noexcept;
 
   FormerSetup setup_;
-  std::vector<std::size_t> padded_;                    // indices of the padded dimensions
-  std::vector<std::vector<std::int64_t>> size_gears_;  // of the padded dimensions alone
+  std::vector<std::size_t> weighed_;                   // dimensions of the plan
+  std::vector<std::vector<std::int64_t>> size_gears_;  // of the weighed dimensions alone
   Grouping grouping_;
   std::array<GroupCandidate, kLookAhead> candidates_{};
   std::array<std::uint16_t, kLookAhead> order_{};

@@ -132,8 +132,10 @@ std::span<const std::uint16_t> Grouping::choose(std::span<const GroupCandidate> 
   sort(question);
   if (sorted_[oldest_].gear == kNoGear) return indices_of(member(0));
   place_rows(question);
-  if (alike(question, sorted_[0], sorted_[count_ - 1]) && all_of_one_row(question.waiting))
-    return indices_of(oldest_members(question));
+  if (alike(question, sorted_[0], sorted_[count_ - 1])) {
+    return indices_of(all_of_one_row(question.waiting) ? oldest_members(question)
+                                                       : oldest_that_fit(question));
+  }
   return indices_of(best_members(question));
 }
 
@@ -209,10 +211,63 @@ std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
       before_[end] = std::min(before_[end], seconds[members] + before_[end - members]);
   }
   const double least = before_[count_] * (1.0 + kEqual);
-  while (most > 1 && seconds[most] + before_[count_ - most] > least) --most;
+  const double tolerance = question.limits.tolerance;
+  const auto costs_too_much = [&](std::size_t members) {
+    return seconds[members] * (1.0 - tolerance) + before_[count_ - members] > least;
+  };
+  if (tolerance > 0.0) {
+    std::size_t fewest = 1;
+    while (fewest < most && costs_too_much(fewest)) ++fewest;
+    most = fewest;
+  }
+  while (most > 1 && costs_too_much(most)) --most;
   std::uint64_t members = member(0);
   for (std::size_t i = 1; i < most; ++i) members |= member(i);
   return members;
+}
+
+/// Of requests that are padded alike and have several rows: up to the rows that pay best, as far as each that
+/// joins costs no more than alone. One that does not fit is passed over.
+std::uint64_t Grouping::oldest_that_fit(const Question& question) const noexcept {
+  const double elements = sorted_[0].elements;
+  const CostTable::Place place = question.cost.place_of_elements(elements);
+  const auto run_of = [&](std::size_t rows) {
+    return rows <= placed_rows_ ? placed_[rows] : batch_rows(question, rows);
+  };
+  const auto seconds = [&](std::size_t rows) {
+    return question.cost.seconds(run_of(rows).place, place);
+  };
+  const std::size_t most = rows_that_pay(question, seconds);
+  std::size_t rows = question.waiting[0].rows;
+  std::uint64_t members = member(0);
+  for (std::size_t i = 1; i < count_; ++i) {
+    const std::size_t with = rows + question.waiting[i].rows;
+    if (with > most || run_of(with).filled * elements > bound_of(question.limits)) continue;
+    const double apart = seconds(rows) + seconds(question.waiting[i].rows);
+    if (seconds(with) > apart * (1.0 + kEqual)) continue;
+    rows = with;
+    members |= member(i);
+  }
+  return members;
+}
+
+/// Rows of the batch that costs least a row: the most of several, or where there is a tolerance the fewest.
+/// Batches of all that may run together and of 1, 2, 4 ... rows are looked at.
+template <class Seconds>
+std::size_t Grouping::rows_that_pay(const Question& question, Seconds seconds) noexcept {
+  std::size_t all = 0;
+  for (const GroupCandidate& one : question.waiting) all += one.rows;
+  all = std::min<std::size_t>(all, question.limits.largest_rows);
+  const auto per_row = [&](std::size_t rows) { return seconds(rows) / static_cast<double>(rows); };
+  std::size_t best = all;
+  for (std::size_t rows = std::bit_floor(all); rows > 0; rows /= 2) {
+    if (per_row(rows) * (1.0 + kEqual) < per_row(best)) best = rows;
+  }
+  if (question.limits.tolerance <= 0.0) return best;
+  const double worth = per_row(best) * (1.0 + kEqual);
+  std::size_t fewest = 1;
+  while (fewest < best && per_row(fewest) * (1.0 - question.limits.tolerance) > worth) fewest *= 2;
+  return std::min(fewest, best);
 }
 
 /// The chunks that end before `end`, from the request there alone to the most that may run together.
@@ -275,7 +330,25 @@ std::uint64_t Grouping::best_members(const Question& question) noexcept {
       best = chunk.members;
     });
   }
-  return best;
+  return question.limits.tolerance > 0.0 ? shortest_members(question, least) : best;
+}
+
+/// Of the chunks with the oldest request whose partitions cost little more than the least, the shortest run.
+std::uint64_t Grouping::shortest_members(const Question& question, double least) const noexcept {
+  const double own_share = 1.0 - question.limits.tolerance;
+  double shortest = kInfinity;
+  std::uint64_t members = 0;
+  for (std::size_t end = count_; end > oldest_; --end) {
+    for_each_chunk_before(end, question, [&](const Chunk& chunk) {
+      if (chunk.begin > oldest_ || chunk.seconds > shortest) return;
+      const double total = before_[chunk.begin] + chunk.seconds * own_share + from_[end];
+      if (total > least * (1.0 + kEqual)) return;
+      if (chunk.seconds == shortest && chunk.members < members) return;
+      shortest = chunk.seconds;
+      members = chunk.members;
+    });
+  }
+  return members;
 }
 
 std::span<const std::uint16_t> Grouping::indices_of(std::uint64_t members) noexcept {

@@ -10,7 +10,8 @@
 //
 // For one dimension and requests of equal rows no partition costs less, since the cost rises with rows and with
 // length. With several dimensions requests are sorted by the product of their sizes, and with requests of
-// several rows the largest batch may cut badly; the answer is then the best among chunks of that order.
+// several rows the largest batch may cut badly; the answer is then the best among chunks of that order, or
+// where all have one length the oldest that fit.
 //
 // Not thread-safe: holds its scratch. Costs time in proportion to kLookAhead times the requests of a batch.
 #pragma once
@@ -30,7 +31,7 @@ namespace dynbatch {
 /// A request that waits. It has 1 row or more, and is not cut.
 struct GroupCandidate {
   std::uint32_t rows = 0;
-  /// Of the padded dimensions alone, in their order; what stands behind them is not read.
+  /// Of the dimensions that count alone, in their order; what stands behind them is not read.
   std::array<std::int64_t, ModelSpec::kMaxDimensions> sizes{};
 };
 
@@ -45,6 +46,9 @@ struct GroupLimits {
   /// are not.
   std::span<const std::size_t> batch_gears;
   double largest_elements = 0.0;  // of rows, as filled, times padded elements of a row; 0: no bound
+  /// Of a batch's own seconds: what it may cost more in all than the best one, if it is smaller. Whoever waits
+  /// then waits less.
+  double tolerance = 0.0;
 };
 
 /// What a batch is padded to.
@@ -64,7 +68,8 @@ class Grouping {
   static constexpr std::size_t kLookAhead = 64;
 
   /// Indices into `waiting`, which stands oldest first, of the batch that is to run next; rising. Among them is
-  /// 0, unless nothing waits. Of batches that are equally good it is the one of the older requests: that with
+  /// 0, unless nothing waits. Of batches that cost little more than the best (GroupLimits::tolerance) it is the
+  /// shortest run; of batches that are equally good, the one of the older requests: that with
   /// the first request that the other lacks. Valid until the next call.
   std::span<const std::uint16_t> choose(std::span<const GroupCandidate> waiting,
                                         const GroupLimits& limits, const CostTable& cost) noexcept;
@@ -101,7 +106,11 @@ class Grouping {
   template <class Visit>
   void for_each_chunk_before(std::size_t end, const Question& question, Visit visit) const noexcept;
   std::uint64_t oldest_members(const Question& question) noexcept;
+  std::uint64_t oldest_that_fit(const Question& question) const noexcept;
+  template <class Seconds>
+  static std::size_t rows_that_pay(const Question& question, Seconds seconds) noexcept;
   std::uint64_t best_members(const Question& question) noexcept;
+  std::uint64_t shortest_members(const Question& question, double least) const noexcept;
   std::span<const std::uint16_t> indices_of(std::uint64_t members) noexcept;
 
   std::size_t count_ = 0;        // requests that are looked at

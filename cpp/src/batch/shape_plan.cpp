@@ -1,5 +1,7 @@
 #include "batch/shape_plan.hpp"
 
+#include <algorithm>
+
 namespace dynbatch {
 namespace {
 
@@ -22,6 +24,15 @@ double elements_of(const Sizes& gear, std::span<const std::int64_t> sizes) noexc
 }
 
 }  // namespace
+
+std::vector<std::size_t> ShapePlan::weighed() const {
+  const bool any_padded = std::ranges::find(padded, true) != padded.end();
+  std::vector<std::size_t> dimensions;
+  for (std::size_t d = 0; d < padded.size(); ++d) {
+    if (padded[d] || !any_padded) dimensions.push_back(d);
+  }
+  return dimensions;
+}
 
 bool fit_sizes(const ShapePlan& plan, std::span<const std::int64_t> sizes,
                std::span<std::int64_t> fitted) noexcept {

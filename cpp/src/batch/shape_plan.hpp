@@ -20,6 +20,9 @@ struct ShapePlan {
   std::vector<std::vector<std::int64_t>> size_gears;
   std::vector<std::size_t> gear_batches;  // parallel to size_gears: a batch of their own; 0: any
   std::vector<std::int64_t> largest;      // per dimension; 0: no limit
+
+  /// The dimensions by whose sizes costs are told: those that are padded, or all where none is.
+  std::vector<std::size_t> weighed() const;
 };
 
 /// Sets `fitted` to the sizes at which rows of up to `sizes` run: those of the gear with the fewest elements

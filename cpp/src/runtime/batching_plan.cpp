@@ -152,7 +152,6 @@ BatchingPlan plan_batching(const ModelSpec& spec, const BatchingOptions& options
 }
 
 std::size_t measured_cap(const GearTable& table) noexcept {
-  constexpr double kWorthwhile = 1.03;
   const auto per_row = [](const Gear& gear) {
     return gear.seconds / static_cast<double>(gear.batch_size);
   };

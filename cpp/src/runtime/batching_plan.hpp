@@ -13,6 +13,8 @@
 namespace dynbatch {
 
 inline constexpr std::size_t kMaxGears = 100;
+/// Times that differ by less do not justify larger batches.
+inline constexpr double kWorthwhile = 1.03;
 
 /// What can be settled without running the model.
 struct BatchingPlan {

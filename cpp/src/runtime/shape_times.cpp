@@ -18,6 +18,7 @@ using Sizes = std::vector<std::int64_t>;
 
 constexpr std::size_t kTimedRuns = 3;
 constexpr std::size_t kMostSizes = 8;
+constexpr std::size_t kFewSizes = 3;
 constexpr Nanoseconds kBudget = 5'000'000'000;
 // How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
 constexpr std::int64_t kUsualLength = 128;
@@ -25,26 +26,28 @@ constexpr std::int64_t kUsualLength = 128;
 /// Batches at the same sizes.
 struct Column {
   Sizes sizes;
-  double elements = 1.0;                  // of padded dimensions
+  double elements = 1.0;                  // of the weighed dimensions
   std::vector<std::size_t> batches;       // as in the table
   std::map<std::size_t, double> seconds;  // by batch size; of those that were measured
 };
 
-double padded_elements(const ShapePlan& shapes, const Sizes& sizes) noexcept {
+double weighed_elements(const ShapePlan& shapes, const Sizes& sizes) {
   double elements = 1.0;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (shapes.padded[i]) elements *= static_cast<double>(sizes[i]);
-  }
+  for (const std::size_t i : shapes.weighed())
+    elements *= static_cast<double>(std::max<std::int64_t>(1, sizes[i]));
   return elements;
 }
 
-// The limit and the powers of two below it, of all padded dimensions at once, rising.
-std::vector<Sizes> powers_of_two(const ShapedModel& model, const ShapePlan& shapes) {
+// The limit and powers below it, of all weighed dimensions at once, rising: of two where lengths are padded, and
+// so meet; of four where none is, and each size only has its own largest batch.
+std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan& shapes) {
+  const bool any_padded = std::ranges::find(shapes.padded, true) != shapes.padded.end();
+  const std::size_t shift = any_padded ? 1 : 2;
+  const std::size_t most = any_padded ? kMostSizes : kFewSizes;
   std::vector<Sizes> steps;
-  for (std::size_t step = 0; step < kMostSizes; ++step) {
+  for (std::size_t step = 0; step < most; ++step) {
     Sizes sizes = model.sizes;
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-      if (!shapes.padded[i]) continue;
+    for (const std::size_t i : shapes.weighed()) {
       const std::int64_t limit = shapes.largest[i] != 0    ? shapes.largest[i]
                                  : model.samples.made_up() ? std::max(sizes[i], kUsualLength)
                                                            : sizes[i];
@@ -52,7 +55,7 @@ std::vector<Sizes> powers_of_two(const ShapedModel& model, const ShapePlan& shap
       if (step == 0) continue;
       const auto below =
           std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
-      sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (step - 1)));
+      sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (shift * step - 1)));
     }
     if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
   }
@@ -64,12 +67,12 @@ std::vector<Column> columns_of(const ShapedModel& model, const ShapePlan& shapes
   std::vector<Column> columns;
   const auto add = [&](Sizes sizes, std::size_t own_batch) {
     Column& column = columns.emplace_back();
-    column.elements = padded_elements(shapes, sizes);
+    column.elements = weighed_elements(shapes, sizes);
     column.sizes = std::move(sizes);
     column.batches = own_batch != 0 ? std::vector{own_batch} : model.plan.gears;
   };
   if (shapes.size_gears.empty()) {
-    for (Sizes& sizes : powers_of_two(model, shapes)) add(std::move(sizes), 0);
+    for (Sizes& sizes : powers_below_limit(model, shapes)) add(std::move(sizes), 0);
   }
   for (std::size_t i = 0; i < shapes.size_gears.size(); ++i) {
     Sizes sizes = shapes.size_gears[i];
@@ -214,15 +217,10 @@ std::size_t cap_of(const Column& column) {
   return table.gears.empty() ? 0 : measured_cap(table);
 }
 
-// Where rows are padded, and so grouped by their cost, the table of costs tells which batches are too large to
-// pay: the cap is that of the sizes that gain most by company. Otherwise it is that of the typical sizes.
-std::size_t cap_of(const ShapePlan& shapes, const std::vector<Column>& columns,
-                   const std::vector<std::size_t>& order) {
-  const auto typical =
-      std::ranges::find_if(order, [&](std::size_t i) { return !columns[i].seconds.empty(); });
-  if (typical == order.end()) return 0;
-  std::size_t cap = cap_of(columns[*typical]);
-  if (std::ranges::find(shapes.padded, true) == shapes.padded.end()) return cap;
+// The table of costs tells which batches are too large to pay at which sizes: the cap is that of the sizes that
+// gain most by company.
+std::size_t cap_of(const std::vector<Column>& columns) {
+  std::size_t cap = 0;
   for (const Column& column : columns) cap = std::max(cap, cap_of(column));
   return cap;
 }
@@ -255,7 +253,7 @@ ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
   std::vector<Column> columns = columns_of(model, shapes);
   const std::vector<std::size_t> order = order_of(columns);
   times.failure = time_columns(model, shapes, columns, order);
-  times.measured_cap = cap_of(shapes, columns, order);
+  times.measured_cap = cap_of(columns);
   for (const Column& column : columns) {
     // Gears are the user's; other sizes are kept if they tell something.
     if (shapes.size_gears.empty() && column.seconds.empty() && columns.size() > 1) continue;

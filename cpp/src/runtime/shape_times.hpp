@@ -8,13 +8,13 @@
 namespace dynbatch {
 
 struct ShapeTimes {
-  /// A gear for each batch gear at each of the size gears; where padded dimensions have none, at powers of two
-  /// up to the limit or the examples' sizes. Dimensions of any size have that of the warm-up.
+  /// A gear for each batch gear at each of the size gears; where there are none, at powers of two or four
+  /// below the limit or the examples' sizes. Dimensions whose sizes do not count have that of the warm-up.
   GearTable table;
-  /// By the elements of the padded dimensions. A batch that was not run costs as much per row as the nearest
+  /// By the elements of the weighed dimensions (ShapePlan). A batch that was not run costs as much per row as the nearest
   /// one that was, at the same sizes.
   CostTable cost;
-  std::size_t measured_cap = 0;  // at the middle one of the sizes; 0 if nothing was measured there
+  std::size_t measured_cap = 0;  // at the sizes that gain most; 0 if nothing was measured
   Failure failure;               // the first that a gear gave
 };
 

@@ -90,9 +90,10 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
                    .fill_row = found.common.fill_row,
                    .fill_sizes = {}};
   std::copy(found.fill_sizes.begin(), found.fill_sizes.end(), staged.stager.fill_sizes.begin());
-  staged.former = {.dimensions = spec.dimensions.size(),
-                   .plan = std::move(shapes),
+  const bool by_time = options.batching == Batching::automatic && found.cost.is_measured();
+  staged.former = {.plan = std::move(shapes),
                    .cost = options.batching == Batching::always ? few_runs() : found.cost,
+                   .tolerance = by_time ? kWorthwhile - 1.0 : 0.0,
                    .largest_rows = merges ? cap : setup.block_rows,
                    .fill_gears = std::move(fill_gears),
                    .staging_bytes = staged.arena_bytes};

@@ -42,10 +42,8 @@ class Waiting {
 };
 
 FormerSetup equal_shapes(std::uint32_t rows) {
-  return {.dimensions = 1,
-          .plan = {.padded = {false}, .largest = {0}},
-          .largest_rows = rows,
-          .staging_bytes = 1 << 20};
+  return {
+      .plan = {.padded = {false}, .largest = {0}}, .largest_rows = rows, .staging_bytes = 1 << 20};
 }
 
 FormerSetup padded(std::uint32_t rows) {
@@ -106,6 +104,17 @@ TEST(Former, GearOfDimsBoundsTheRows) {
 TEST(Former, GearWithoutABatchOfItsOwnBoundsNothing) {
   const FormerSetup setup = equal_shapes(3);
   EXPECT_THAT(Waiting({{5}, {5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1, 2));
+}
+
+TEST(Former, EqualSizesRunInBatchesThatPayAtTheirSize) {
+  FormerSetup setup = equal_shapes(8);
+  // A run costs 10 beside 1 an element: company pays for short rows.
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {11, 12, 12, 14});
+  setup.tolerance = 0.03;
+  EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {10})).chosen_by(setup).size(), 8U);
+  EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {10000})).chosen_by(setup).size(), 1U);
+  setup.tolerance = 0.0;
+  EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {10000})).chosen_by(setup).size(), 8U);
 }
 
 TEST(Former, LooksAtNoMoreThanItsBounds) {

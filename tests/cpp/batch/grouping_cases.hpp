@@ -88,13 +88,15 @@ struct OwnedLimits {
   std::uint32_t largest_rows = 1;
   std::size_t dimensions = 1;
   double largest_elements = 0.0;
+  double tolerance = 0.0;
 
   GroupLimits view() const {
     return {.largest_rows = largest_rows,
             .dimensions = dimensions,
             .size_gears = size_gears,
             .batch_gears = batch_gears,
-            .largest_elements = largest_elements};
+            .largest_elements = largest_elements,
+            .tolerance = tolerance};
   }
 };
 
@@ -113,6 +115,7 @@ inline OwnedLimits random_limits(std::mt19937_64& random, std::size_t dimensions
     for (std::uint64_t g = 0; g < 1 + below(3); ++g) limits.batch_gears.push_back(1 + below(8));
   }
   if (below(2) == 0) limits.largest_elements = static_cast<double>(50 + below(400));
+  if (below(2) == 0) limits.tolerance = 0.05 * static_cast<double>(1 + below(4));
   return limits;
 }
 

@@ -58,6 +58,11 @@ TEST(ShapeTimes, DimensionsThatArePaddedWithoutGearsAreTimedAtPowersOfTwo) {
   EXPECT_THAT(longer.cost.elements(), ElementsAre(4, 8, 16, 32, 64, 128, 256, 512));
 }
 
+TEST(ShapeTimes, DimensionsThatAreNotPaddedAreTimedAtPowersOfFour) {
+  const ShapeWarmUp found = warm_up_with(lines(), twice, {});
+  EXPECT_THAT(found.cost.elements(), ElementsAre(8, 32, 128));
+}
+
 TEST(ShapeTimes, SizesOfOurChoiceThatTheModelRefusesAreLeftOut) {
   const ShapeWarmUp found =
       warm_up_with(lines(), only([](std::int64_t length) { return length >= 8; }), padded({}, 64));

@@ -66,8 +66,7 @@ class DelayedLines {
     StagedSetup staged;
     staged.stager.plan = {.padded = {false}, .largest = {0}};
     staged.stager.outputs = {OutputLayout{}};
-    staged.former = {
-        .dimensions = 1, .plan = staged.stager.plan, .largest_rows = 3, .staging_bytes = 1 << 20};
+    staged.former = {.plan = staged.stager.plan, .largest_rows = 3, .staging_bytes = 1 << 20};
     staged.arena_bytes = 1 << 20;
     return staged;
   }
@@ -103,8 +102,7 @@ struct Simulated {
 /// After how many batches the long request runs, if short ones of the cheapest company keep coming.
 int batches_until_the_long_one_runs(unsigned older, bool padded, unsigned seed) {
   std::mt19937 random(seed);
-  FormerSetup setup{.dimensions = 1,
-                    .plan = {.padded = {padded}, .largest = {0}},
+  FormerSetup setup{.plan = {.padded = {padded}, .largest = {0}},
                     .cost = CostTable({1, 2}, {1.0, 2.0}, {1.01, 1.02, 1.02, 1.04}),
                     .largest_rows = 4,
                     .staging_bytes = 1 << 20};
