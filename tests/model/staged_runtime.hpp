@@ -92,7 +92,6 @@ class StagedModel {
     StagedSetup staged;
     staged.stager.plan = {.padded = {false}, .largest = {0}};
     staged.stager.outputs = {OutputLayout{}};
-    staged.former.dimensions = 1;
     staged.former.plan = staged.stager.plan;
     staged.former.largest_rows = 2;
     staged.former.staging_bytes = 4096;

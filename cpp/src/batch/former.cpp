@@ -30,11 +30,14 @@ std::span<const std::uint16_t> Former::choose(std::span<const StagedCandidate> w
     for (std::size_t d = 0; d < weighed_.size(); ++d)
       candidates_[i].sizes[d] = waiting[i].key->sizes[weighed_[d]];
   }
+  const RowBytes bytes = row_bytes(*waiting.front().key);
+  const auto staging_bytes = static_cast<double>(setup_.staging_bytes);
   const GroupLimits limits{.largest_rows = largest_rows,
                            .dimensions = weighed_.size(),
                            .size_gears = size_gears_,
                            .batch_gears = setup_.fill_gears,
-                           .largest_elements = largest_elements(waiting.first(count)),
+                           .largest_elements = staging_bytes / bytes.per_element,
+                           .fixed_elements = bytes.fixed / bytes.per_element,
                            .tolerance = setup_.tolerance};
   return grouping_.choose({candidates_.data(), count}, limits, setup_.cost);
 }
@@ -43,12 +46,14 @@ std::span<const std::uint16_t> Former::choose(std::span<const StagedCandidate> w
 std::span<const std::uint16_t> Former::in_order(std::span<const StagedCandidate> waiting,
                                                 std::uint32_t largest_rows) noexcept {
   std::uint32_t rows = 0;
+  std::size_t bytes = 0;
   std::size_t taken = 0;
-  const std::size_t bytes_of_row = std::max<std::size_t>(waiting.front().key->row_bytes, 1);
   for (std::size_t i = 0; i < std::min(waiting.size(), kLookAhead); ++i) {
     const std::uint32_t with = rows + waiting[i].rows;
-    if (i > 0 && (with > largest_rows || with * bytes_of_row > setup_.staging_bytes)) continue;
+    const std::size_t bytes_with = bytes + waiting[i].rows * waiting[i].key->row_bytes;
+    if (i > 0 && (with > largest_rows || bytes_with > setup_.staging_bytes)) continue;
     rows = with;
+    bytes = bytes_with;
     order_[taken++] = static_cast<std::uint16_t>(i);
   }
   return {order_.data(), taken};
@@ -59,17 +64,27 @@ std::uint32_t Former::largest_rows_of(const StagedKey& key) const noexcept {
   return key.most_rows == 0 ? setup_.largest_rows : std::min(setup_.largest_rows, key.most_rows);
 }
 
-/// Rows times padded elements, so that a batch fits its staging memory: by the request that has most bytes an
-/// element.
-double Former::largest_elements(std::span<const StagedCandidate> waiting) const noexcept {
-  double bytes = 1.0;
-  for (const StagedCandidate& candidate : waiting) {
-    double elements = 1.0;
-    for (const std::size_t d : weighed_)
-      elements *= static_cast<double>(std::max<std::int64_t>(candidate.key->sizes[d], 1));
-    bytes = std::max(bytes, static_cast<double>(candidate.key->row_bytes) / elements);
+/// All that wait have the same sizes in the dimensions that are not weighed.
+Former::RowBytes Former::row_bytes(const StagedKey& key) const noexcept {
+  RowBytes bytes;
+  for (const TensorSpec& input : setup_.inputs) {
+    auto of_input = static_cast<double>(size_of(input.dtype));
+    bool grows = false;
+    for (std::size_t axis = 0; axis < input.row_shape.rank(); ++axis) {
+      const int dimension = input.dimensions.empty() ? TensorSpec::kStatic : input.dimensions[axis];
+      if (dimension == TensorSpec::kStatic) {
+        of_input *= static_cast<double>(input.row_shape[axis]);
+      } else if (std::ranges::find(weighed_, static_cast<std::size_t>(dimension)) !=
+                 weighed_.end()) {
+        grows = true;
+      } else {
+        of_input *= static_cast<double>(key.sizes[static_cast<std::size_t>(dimension)]);
+      }
+    }
+    (grows ? bytes.per_element : bytes.fixed) += of_input;
   }
-  return static_cast<double>(setup_.staging_bytes) / bytes;
+  bytes.per_element = std::max(bytes.per_element, 1.0);
+  return bytes;
 }
 
 }  // namespace dynbatch

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+#include <dynbatch/tensor.hpp>
+
 #include "batch/cost_table.hpp"
 #include "batch/grouping.hpp"
 #include "batch/shape_plan.hpp"
@@ -25,6 +27,7 @@ struct FormerSetup {
   std::uint32_t largest_rows = 1;
   std::vector<std::size_t> fill_gears;  // rising; empty: batches run at their own size
   std::size_t staging_bytes = 0;        // of one batch, at most
+  std::vector<TensorSpec> inputs;       // that are gathered by rows
 };
 
 class Former {
@@ -40,7 +43,12 @@ class Former {
   std::span<const std::uint16_t> in_order(std::span<const StagedCandidate> waiting,
                                           std::uint32_t largest_rows) noexcept;
   std::uint32_t largest_rows_of(const StagedKey& key) const noexcept;
-  double largest_elements(std::span<const StagedCandidate> waiting) const noexcept;
+  /// Bytes of a gathered row: as many anyway, and as many for each weighed element, at most.
+  struct RowBytes {
+    double fixed = 0.0;
+    double per_element = 0.0;
+  };
+  RowBytes row_bytes(const StagedKey& key) const noexcept;
 
   FormerSetup setup_;
   std::vector<std::size_t> weighed_;                   // dimensions of the plan

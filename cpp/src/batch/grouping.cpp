@@ -84,8 +84,9 @@ class Padding {
   double elements_;
 };
 
-double bound_of(const GroupLimits& limits) noexcept {
-  return limits.largest_elements > 0.0 ? limits.largest_elements : kInfinity;
+bool is_too_large(const GroupLimits& limits, double filled_rows, double elements) noexcept {
+  return limits.largest_elements > 0.0 &&
+         filled_rows * (elements + limits.fixed_elements) > limits.largest_elements;
 }
 
 bool all_of_one_row(std::span<const GroupCandidate> waiting) noexcept {
@@ -201,7 +202,7 @@ std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
   std::size_t most = 0;
   while (most < std::min(count_, placed_rows_)) {
     const BatchRows& run = placed_[most + 1];
-    if (most > 0 && run.filled * elements > bound_of(question.limits)) break;
+    if (most > 0 && is_too_large(question.limits, run.filled, elements)) break;
     seconds[++most] = question.cost.seconds(run.place, place);
   }
   before_[0] = 0.0;
@@ -242,7 +243,7 @@ std::uint64_t Grouping::oldest_that_fit(const Question& question) const noexcept
   std::uint64_t members = member(0);
   for (std::size_t i = 1; i < count_; ++i) {
     const std::size_t with = rows + question.waiting[i].rows;
-    if (with > most || run_of(with).filled * elements > bound_of(question.limits)) continue;
+    if (with > most || is_too_large(question.limits, run_of(with).filled, elements)) continue;
     const double apart = seconds(rows) + seconds(question.waiting[i].rows);
     if (seconds(with) > apart * (1.0 + kEqual)) continue;
     rows = with;
@@ -293,7 +294,7 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
     const double elements = padding.elements();
     if (rows > limits.largest_rows || !padding.join(next.sizes)) return;
     const BatchRows run = run_of();
-    if (run.filled * padding.elements() > bound_of(limits)) return;
+    if (is_too_large(limits, run.filled, padding.elements())) return;
     if (padding.elements() != elements) place = question.cost.place_of_elements(padding.elements());
     members |= member(index);
     visit(Chunk{begin, question.cost.seconds(run.place, place), members});

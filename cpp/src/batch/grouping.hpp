@@ -45,7 +45,9 @@ struct GroupLimits {
   /// If not empty the rows of a batch are filled up to the smallest of these that fits; above the largest they
   /// are not.
   std::span<const std::size_t> batch_gears;
-  double largest_elements = 0.0;  // of rows, as filled, times padded elements of a row; 0: no bound
+  /// Of rows, as filled, times padded elements of a row and what each row has beside them; 0: no bound.
+  double largest_elements = 0.0;
+  double fixed_elements = 0.0;
   /// Of a batch's own seconds: what it may cost more in all than the best one, if it is smaller. Whoever waits
   /// then waits less.
   double tolerance = 0.0;

@@ -1,5 +1,6 @@
 #include "memory/payload_arena.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "base/assertions.hpp"
@@ -41,6 +42,7 @@ std::byte* PayloadArena::acquire(std::size_t size_bytes) noexcept {
   split(piece, bytes);
   piece->free = false;
   used_ += piece->bytes;
+  peak_ = std::max(peak_, used_);
   return reinterpret_cast<std::byte*>(piece) + kAlignment;
 }
 
@@ -95,9 +97,12 @@ void PayloadArena::unlink(Piece* piece) noexcept {
 }
 
 std::size_t PayloadArena::give_back() noexcept {
-  if (used_ > 0) return 0;
-  const std::size_t bytes = pages_.give_back(0, pages_.size_bytes());
-  make_whole();
+  std::size_t bytes = 0;
+  for (Piece* piece = free_; piece != nullptr; piece = piece->next_free) {
+    const std::byte* const inside = reinterpret_cast<std::byte*>(piece) + kAlignment;
+    bytes += pages_.give_back(static_cast<std::size_t>(inside - pages_.data()),
+                              piece->bytes - kAlignment);
+  }
   return bytes;
 }
 

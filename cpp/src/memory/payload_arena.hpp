@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/pages.hpp"
 
@@ -33,9 +34,11 @@ class PayloadArena {
   /// The largest piece that an arena without any piece taken has.
   std::size_t largest_piece() const noexcept { return largest_; }
   std::size_t used_bytes() const noexcept { return used_; }
+  /// The most that was in use since the last call.
+  std::size_t take_peak_bytes() noexcept { return std::exchange(peak_, used_); }
   std::size_t total_bytes() const noexcept { return pages_.size_bytes(); }
   std::size_t resident_bytes() const noexcept { return pages_.resident_bytes(); }
-  /// With nothing taken: gives the pages back. Returns their bytes.
+  /// Gives the pages inside free pieces back. Returns their bytes.
   std::size_t give_back() noexcept;
   /// Walks all pieces.
   bool invariants_hold() const noexcept;
@@ -64,6 +67,7 @@ class PayloadArena {
   std::size_t bytes_ = 0;  // used for pieces: whole alignments
   std::size_t largest_ = 0;
   std::size_t used_ = 0;
+  std::size_t peak_ = 0;  // of used_
   Piece* free_ = nullptr;
 };
 

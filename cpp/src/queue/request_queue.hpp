@@ -62,6 +62,7 @@ class RequestQueue {
 
   std::uint32_t block_count() const noexcept { return static_cast<std::uint32_t>(blocks_.size()); }
   std::uint32_t rows_per_block() const noexcept { return rows_; }
+  std::size_t rows_in_all() const noexcept { return blocks_.size() * rows_; }
 
   /// Claims `rows` rows of the open block, whole. Nothing if they do not fit, if no block is open,
   /// or if the queue is exclusive: then unsafe_claim() decides. `hold`: the claimer will claim more
@@ -118,7 +119,7 @@ class RequestQueue {
   }
   std::uint32_t rows(std::uint32_t index) const noexcept;
   BatchKey key(std::uint32_t block) const noexcept { return blocks_[block].key; }
-  std::size_t unsafe_free_blocks() const noexcept { return free_count_; }
+  std::size_t unsafe_free_rows() const noexcept { return free_count_ * rows_; }
   /// Taken blocks, and those in which rows wait, published or not.
   std::size_t unsafe_blocks_in_use() const noexcept;
   bool unsafe_idle() const noexcept { return unsafe_blocks_in_use() == 0; }

@@ -10,7 +10,7 @@
 // Threads: publish(), payload(), first_at and the hints may be called by any thread for what it has claimed;
 // what is named unsafe_ is called under the runtime's one short lock, claims included: a request of such a
 // model costs a gather and a scatter anyway.
-// Bounded: entries, and the bytes of the arena. Nothing here allocates after construction.
+// Bounded: rows, and the bytes of the arena. Nothing here allocates after construction.
 #pragma once
 
 #include <algorithm>
@@ -55,12 +55,12 @@ class StagedQueue {
     Nanoseconds first_at = 0;
   };
 
-  /// `entries` requests wait at most, in `arena_bytes`; a batch has at most `rows` rows. `exclusive`: each
+  /// `capacity` rows wait or run at most, in `arena_bytes`; a batch has at most `rows` rows. `exclusive`: each
   /// request is a batch of its own. `batches` may be taken at a time.
-  StagedQueue(std::uint32_t entries, std::uint32_t rows, bool exclusive, std::size_t arena_bytes,
+  StagedQueue(std::uint32_t capacity, std::uint32_t rows, bool exclusive, std::size_t arena_bytes,
               std::uint32_t batches, Chooser chooser);
 
-  std::uint32_t block_count() const noexcept { return static_cast<std::uint32_t>(entries_.size()); }
+  std::size_t rows_in_all() const noexcept { return entries_.size(); }
   std::uint32_t rows_per_block() const noexcept { return rows_; }
   const PayloadArena& arena() const noexcept { return arena_; }
 
@@ -95,6 +95,9 @@ class StagedQueue {
   template <class Decide>
   std::size_t unsafe_count_ready(Decide&& decide) const noexcept;
   void unsafe_recycle(std::uint32_t index) noexcept;
+  /// The most bytes that were in use since the last call, and what gives those back that are not.
+  std::size_t unsafe_take_peak_bytes() noexcept { return arena_.take_peak_bytes(); }
+  std::size_t unsafe_give_back() noexcept { return arena_.give_back(); }
 
   std::span<Part> parts(std::uint32_t batch) noexcept {
     return {batches_[batch].parts.data(), batches_[batch].rows};
@@ -108,7 +111,7 @@ class StagedQueue {
   const std::byte* payload(std::uint32_t batch, std::uint32_t row) const noexcept {
     return entries_[batches_[batch].entries[row]].payload;
   }
-  std::size_t unsafe_free_blocks() const noexcept { return free_entries_.size(); }
+  std::size_t unsafe_free_rows() const noexcept { return free_rows_; }
   /// Entries that wait, published or not, and batches that are taken.
   std::size_t unsafe_blocks_in_use() const noexcept {
     return waiting_ + (batches_.size() - free_batches_.size());
@@ -173,7 +176,7 @@ class StagedQueue {
   const bool exclusive_;
   Chooser chooser_;
   PayloadArena arena_;
-  std::vector<Entry> entries_;
+  std::vector<Entry> entries_;               // one for each row, so that rows run short first
   std::vector<std::uint32_t> free_entries_;  // capacity for all, as the following
   std::vector<Group> groups_;
   std::vector<std::uint32_t> free_groups_;
@@ -186,6 +189,7 @@ class StagedQueue {
   std::uint64_t claims_ = 0;
   std::uint64_t looks_ = 0;
   std::size_t waiting_ = 0;     // entries claimed and not taken
+  std::size_t free_rows_;       // not claimed, nor taken
   bool short_of_room_ = false;  // a claim failed since an entry was given back last
   // A hint for those without the lock.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> ready_rows_{0};

@@ -11,26 +11,27 @@
 namespace dynbatch {
 
 template <class P, class Part, class Chooser>
-StagedQueue<P, Part, Chooser>::StagedQueue(std::uint32_t entries, std::uint32_t rows,
+StagedQueue<P, Part, Chooser>::StagedQueue(std::uint32_t capacity, std::uint32_t rows,
                                            bool exclusive, std::size_t arena_bytes,
                                            std::uint32_t batches, Chooser chooser)
     : rows_(rows),
       exclusive_(exclusive),
       chooser_(std::move(chooser)),
       arena_(arena_bytes),
-      entries_(entries),
-      free_entries_(entries),
-      groups_(entries),
-      free_groups_(entries),
-      buckets_(std::bit_ceil(std::size_t{entries} * 2), kNone),
+      entries_(capacity),
+      free_entries_(capacity),
+      groups_(capacity),
+      free_groups_(capacity),
+      buckets_(std::bit_ceil(std::size_t{capacity} * 2), kNone),
       batches_(batches),
-      free_batches_(batches) {
-  DYNBATCH_ASSERT(entries > 0 && rows > 0 && batches > 0);
+      free_batches_(batches),
+      free_rows_(capacity) {
+  DYNBATCH_ASSERT(capacity > 0 && rows > 0 && batches > 0);
   // The lowest first, so that few of them are in use and warm.
   std::iota(free_entries_.rbegin(), free_entries_.rend(), 0);
   std::iota(free_groups_.rbegin(), free_groups_.rend(), 0);
   std::iota(free_batches_.rbegin(), free_batches_.rend(), 0);
-  active_.reserve(entries);
+  active_.reserve(capacity);
   for (Batch& batch : batches_) {
     batch.parts.resize(rows);
     batch.entries.resize(rows);
@@ -57,17 +58,16 @@ auto StagedQueue<P, Part, Chooser>::publish(const Claim& claim, const Part& part
 
 template <class P, class Part, class Chooser>
 std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key key) noexcept {
-  const std::size_t free = free_entries_.size();
   if (exclusive_ && wanted > rows_) return 0;
   // Nobody knows what is to come: not while the arena was found to be too full for somebody.
-  if (key == nullptr) return short_of_room_ ? 0 : std::min(wanted, free * rows_);
+  if (key == nullptr) return short_of_room_ ? 0 : std::min(wanted, free_rows_);
+  if (wanted > free_rows_) {
+    short_of_room_ = true;
+    return free_rows_;
+  }
   const std::size_t rows = exclusive_ ? wanted : rows_that_fit(*key);
   const std::size_t whole = wanted / rows;
   const std::size_t rest = wanted % rows;
-  if (whole + (rest > 0 ? 1 : 0) > free) {
-    short_of_room_ = true;
-    return free * rows;
-  }
   std::size_t bytes = whole * PayloadArena::piece_bytes(key->payload_bytes(rows));
   if (rest > 0) bytes += PayloadArena::piece_bytes(key->payload_bytes(rest));
   if (arena_.used_bytes() + bytes <= arena_.total_bytes()) return wanted;
@@ -78,10 +78,10 @@ std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key k
 template <class P, class Part, class Chooser>
 Claim StagedQueue<P, Part, Chooser>::unsafe_claim(std::uint32_t rows, Key key, bool,
                                                   std::size_t) noexcept {
-  if (free_entries_.empty()) return {};
-  const auto part =
-      exclusive_ ? rows
-                 : static_cast<std::uint32_t>(std::min<std::size_t>(rows, rows_that_fit(*key)));
+  if (free_rows_ < (exclusive_ ? rows : 1)) return {};
+  const auto part = exclusive_ ? rows
+                               : static_cast<std::uint32_t>(std::min<std::size_t>(
+                                     {rows, rows_that_fit(*key), free_rows_}));
   std::byte* const payload = arena_.acquire(key->payload_bytes(part));
   if (payload == nullptr) {
     short_of_room_ = true;
@@ -98,6 +98,7 @@ Claim StagedQueue<P, Part, Chooser>::unsafe_claim(std::uint32_t rows, Key key, b
   entry.rows = part;
   entry.number = claims_++;
   ++waiting_;
+  free_rows_ -= part;
   append(group_for(*key), index);
   return {.block = index, .row = 0, .rows = part};
 }
@@ -177,6 +178,7 @@ template <class P, class Part, class Chooser>
 void StagedQueue<P, Part, Chooser>::free_entry(std::uint32_t index) noexcept {
   arena_.release(std::exchange(entries_[index].payload, nullptr));
   short_of_room_ = false;
+  free_rows_ += entries_[index].rows;
   free_entries_.push_back(index);
 }
 

@@ -106,6 +106,7 @@ void StagedQueue<P, Part, Chooser>::unsafe_recycle(std::uint32_t index) noexcept
 template <class P, class Part, class Chooser>
 bool StagedQueue<P, Part, Chooser>::unsafe_invariants_hold() const noexcept {
   std::size_t waiting = 0;
+  std::size_t rows = 0;
   for (const std::uint32_t index : active_) {
     const Group& group = groups_[index];
     if (group.first == kNone) return false;
@@ -116,6 +117,7 @@ bool StagedQueue<P, Part, Chooser>::unsafe_invariants_hold() const noexcept {
       if (!group.key.may_join(*entry.key) || entry.payload == nullptr) return false;
       if (previous != kNone && entries_[previous].number >= entry.number) return false;
       previous = at;
+      rows += entry.rows;
       ++waiting;
     }
     if (group.last != previous) return false;
@@ -123,7 +125,9 @@ bool StagedQueue<P, Part, Chooser>::unsafe_invariants_hold() const noexcept {
   std::size_t taken = 0;
   for (const Batch& batch : batches_) {
     for (std::uint32_t row = 0; row < batch.rows; row += entries_[batch.entries[row]].rows) ++taken;
+    rows += batch.rows;
   }
+  if (rows + free_rows_ != entries_.size()) return false;
   return waiting == waiting_ && active_.size() + free_groups_.size() == groups_.size() &&
          waiting + taken + free_entries_.size() == entries_.size() && arena_.invariants_hold();
 }

@@ -275,6 +275,7 @@ class Runtime {
   void tell_all(R* to_tell, const Tally& tally) noexcept;
   void unsafe_note_waits(const Record& record) noexcept;
   void unsafe_finish(const Taken& taken, const Record& record) noexcept;
+  void unsafe_trim_arena(Nanoseconds now) noexcept;
 
   // runtime_staged.hpp: the same for batches that are gathered.
   void run_staged_batch(Taken& taken, bool on_caller, Record& record) noexcept;
@@ -359,6 +360,7 @@ class Runtime {
   LoneRuns lone_runs_;
   bool stopping_ = false;
   LowerGear lower_gear_;
+  LowerGear lower_arena_;     // by the bytes that wait, where batches are staged
   bool shrinks_next_ = true;  // the next batch tells the executor; warm-up has run the largest gear
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest

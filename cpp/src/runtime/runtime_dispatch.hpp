@@ -197,8 +197,11 @@ void Runtime<P, Queue>::unsafe_serve_space() noexcept {
   std::size_t told = 0;
   const auto fits_beside_them = [&](const SpaceWaiter& waiter) {
     if (setup_.exclusive) {
-      return queue_.unsafe_free_blocks() > told &&
-             (!Queue::kStages || queue_.unsafe_room(1, nullptr) > 0);
+      // Each has a block of its own, or its rows.
+      const std::size_t wanted =
+          Queue::kStages ? told_rows + waiter.rows : (told + 1) * queue_.rows_per_block();
+      return queue_.unsafe_free_rows() >= wanted &&
+             (!Queue::kStages || queue_.unsafe_room(waiter.rows, waiter.key) >= waiter.rows);
     }
     const std::size_t wanted = told_rows + waiter.rows;
     return queue_.unsafe_room(wanted, waiter.key) >= wanted;

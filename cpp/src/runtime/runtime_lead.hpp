@@ -345,10 +345,19 @@ void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) 
     if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
       shrinks_next_ = true;
     }
+    if constexpr (Queue::kStages) unsafe_trim_arena(record.run.ended_at);
   }
   unsafe_note_waits(record);
   if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
+}
+
+/// After a burst, for a while: what waiting requests no longer need is given back.
+template <class P, class Queue>
+void Runtime<P, Queue>::unsafe_trim_arena(Nanoseconds now) noexcept {
+  constexpr std::size_t kUnit = std::size_t{64} << 10;
+  const auto peak = static_cast<std::uint32_t>(queue_.unsafe_take_peak_bytes() / kUnit + 1);
+  if (lower_arena_.note(peak, now)) statistics_.given_back_bytes += queue_.unsafe_give_back();
 }
 
 }  // namespace dynbatch

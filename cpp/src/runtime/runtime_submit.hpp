@@ -277,7 +277,7 @@ bool Runtime<P, Queue>::unsafe_claim_all(std::uint32_t rows, typename Queue::Key
   }
   // Free blocks are ours alone, but others claim from the open block without the lock: the first
   // claim gets of it what does not fit free blocks, or there is no room any more.
-  const std::size_t free_rows = queue_.unsafe_free_blocks() * queue_.rows_per_block();
+  const std::size_t free_rows = queue_.unsafe_free_rows();
   const Claim claim = queue_.unsafe_claim(
       rows, key, hold, key == nullptr && rows > free_rows ? rows - free_rows : 0);
   if (claim.rows == 0) return false;
@@ -288,7 +288,7 @@ bool Runtime<P, Queue>::unsafe_claim_all(std::uint32_t rows, typename Queue::Key
 
 template <class P, class Queue>
 std::string Runtime<P, Queue>::no_room(std::uint32_t rows) const {
-  const std::size_t most = std::size_t{queue_.block_count()} * queue_.rows_per_block();
+  const std::size_t most = queue_.rows_in_all();
   if (rows > most) {
     return "expected at most " + std::to_string(most) + " rows, all that the queue holds, got " +
            std::to_string(rows) +

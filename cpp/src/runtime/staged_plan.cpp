@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kDefaultQueueBytes = std::size_t{64} << 20;
 constexpr std::size_t kDefaultQueueRows = 1024;
-constexpr std::size_t kMostEntries = 65536;
+constexpr std::size_t kMostRows = 65536;
 constexpr std::size_t kLeastArenaBytes = 4096;
 // Runs whose outputs readers may keep, where one request filled the batch.
 constexpr std::size_t kMostLendable = 32;
@@ -23,6 +23,14 @@ constexpr Nanoseconds kLongestLinger = 20'000;
 }
 
 bool is_counted(const TensorSpec& input) noexcept { return input.made >= Made::element_count; }
+
+std::vector<TensorSpec> gathered_by_rows(const ModelSpec& spec) {
+  std::vector<TensorSpec> inputs;
+  for (const TensorSpec& input : spec.inputs) {
+    if (!input.shared && !input.ragged && !is_counted(input)) inputs.push_back(input);
+  }
+  return inputs;
+}
 
 /// For whoever wants the largest batches whatever they cost: a run costs more than any padding, so that there
 /// are as few as can be, and of those with the same number the ones that pad least.
@@ -46,13 +54,13 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
     setup.whole_requests = true;
     setup.block_rows = static_cast<std::uint32_t>(plan.largest);
   }
-  const std::size_t entries = options.queue_capacity.value_or(kDefaultQueueRows);
-  if (entries == 0 || entries > kMostEntries) {
-    refuse("queue_capacity: expected 1 to " + std::to_string(kMostEntries) + " rows, got " +
-           std::to_string(entries));
+  const std::size_t capacity = options.queue_capacity.value_or(kDefaultQueueRows);
+  if (capacity == 0 || capacity > kMostRows) {
+    refuse("queue_capacity: expected 1 to " + std::to_string(kMostRows) + " rows, got " +
+           std::to_string(capacity));
   }
   // Those that run, too.
-  setup.blocks = static_cast<std::uint32_t>(entries + setup.workers * setup.block_rows);
+  setup.blocks = static_cast<std::uint32_t>(capacity + setup.workers * setup.block_rows);
   setup.output_blocks = 2 * setup.workers + kMostLendable;
   setup.max_delay = options.max_queue_delay.count();
   setup.longest_linger = usable_cpus() > 1 ? kLongestLinger : 0;
@@ -96,7 +104,8 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
                    .tolerance = by_time ? kWorthwhile - 1.0 : 0.0,
                    .largest_rows = merges ? cap : setup.block_rows,
                    .fill_gears = std::move(fill_gears),
-                   .staging_bytes = staged.arena_bytes};
+                   .staging_bytes = staged.arena_bytes,
+                   .inputs = gathered_by_rows(spec)};
   return staged;
 }
 

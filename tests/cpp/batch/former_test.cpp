@@ -41,9 +41,18 @@ class Waiting {
   std::vector<StagedCandidate> candidates_;
 };
 
+TensorSpec length_input() {
+  TensorSpec input;
+  input.row_shape = {-1};
+  input.dimensions = {0};
+  return input;
+}
+
 FormerSetup equal_shapes(std::uint32_t rows) {
-  return {
-      .plan = {.padded = {false}, .largest = {0}}, .largest_rows = rows, .staging_bytes = 1 << 20};
+  return {.plan = {.padded = {false}, .largest = {0}},
+          .largest_rows = rows,
+          .staging_bytes = 1 << 20,
+          .inputs = {length_input()}};
 }
 
 FormerSetup padded(std::uint32_t rows) {
@@ -74,6 +83,16 @@ TEST(Former, PaddedBatchFitsItsStagingMemory) {
   setup.cost = CostTable({1, 2}, {1.0, 2.0}, {1e9 + 1, 1e9 + 2, 1e9 + 2, 1e9 + 4});
   setup.staging_bytes = 40;
   EXPECT_THAT(Waiting({{5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1));
+}
+
+TEST(Former, FixedPartOfARowCountsOnceForEachRow) {
+  FormerSetup setup = padded(8);
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {1e9 + 1, 1e9 + 2, 1e9 + 2, 1e9 + 4});
+  TensorSpec& fixed = setup.inputs.emplace_back();
+  fixed.row_shape = {100};  // 400 bytes beside 4 an element
+  setup.staging_bytes = 3000;
+  EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {1})).chosen_by(setup).size(), 7U);
+  EXPECT_THAT(Waiting({{1}, {500}, {1}, {1}}).chosen_by(setup), ElementsAre(0, 2, 3));
 }
 
 TEST(Former, PaddedRequestsAreGroupedByTheirLength) {

@@ -77,22 +77,33 @@ TEST(PayloadArena, FreedPieceIsTakenAgainWhenAllElseIsTaken) {
   EXPECT_EQ(arena.acquire(1000), nullptr);
 }
 
-TEST(PayloadArena, GivesNothingBackWhileAPieceIsTaken) {
+TEST(PayloadArena, GivesBackThePagesOfFreePiecesAloneAndGoesOn) {
   PayloadArena arena(kBytes);
-  std::byte* const piece = arena.acquire(10);
+  std::byte* const kept = arena.acquire(100);
+  std::byte* const freed = arena.acquire(kBytes - 1024);
+  std::memset(kept, 7, 100);
+  std::memset(freed, 1, kBytes - 1024);
   EXPECT_EQ(arena.give_back(), 0U);
-  arena.release(piece);
+  arena.release(freed);
+  const std::size_t resident = arena.resident_bytes();
+  const std::size_t given_back = arena.give_back();
+  EXPECT_GT(given_back, kBytes / 2);
+  EXPECT_EQ(arena.resident_bytes(), resident - given_back);
+  EXPECT_EQ(std::count(kept, kept + 100, std::byte{7}), 100);
+  EXPECT_TRUE(arena.invariants_hold());
+  arena.release(kept);
+  expect_whole(arena);
 }
 
-TEST(PayloadArena, GivesItsPagesBackAndGoesOn) {
+TEST(PayloadArena, TellsThePeakSinceItWasAsked) {
   PayloadArena arena(kBytes);
-  std::byte* const piece = arena.acquire(arena.largest_piece());
-  std::memset(piece, 1, arena.largest_piece());
-  arena.release(piece);
-  EXPECT_GE(arena.resident_bytes(), kBytes);
-  EXPECT_EQ(arena.give_back(), arena.total_bytes());
-  EXPECT_LT(arena.resident_bytes(), kBytes);
-  expect_whole(arena);
+  std::byte* const small = arena.acquire(100);
+  std::byte* const large = arena.acquire(1000);
+  arena.release(large);
+  EXPECT_EQ(arena.take_peak_bytes(),
+            PayloadArena::piece_bytes(100) + PayloadArena::piece_bytes(1000));
+  EXPECT_EQ(arena.take_peak_bytes(), PayloadArena::piece_bytes(100));
+  arena.release(small);
 }
 
 TEST(PayloadArena, TenThousandSizesLeaveOneWholePiece) {

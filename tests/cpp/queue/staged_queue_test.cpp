@@ -51,7 +51,7 @@ StagedKey key_of(std::int64_t length, std::size_t row_bytes = 8) {
 }
 
 struct Setting {
-  std::uint32_t entries = 16;
+  std::uint32_t capacity = 16;
   std::uint32_t rows = 4;
   bool exclusive = false;
   std::size_t arena_bytes = 16'384;
@@ -61,7 +61,7 @@ struct Setting {
 class StagedQueueTest : public ::testing::Test {
  protected:
   static Queue make(const Setting& setting = {}) {
-    return {setting.entries,     setting.rows,    setting.exclusive,
+    return {setting.capacity,    setting.rows,    setting.exclusive,
             setting.arena_bytes, setting.batches, OldestFirst{setting.rows}};
   }
   /// Claims and publishes a request of which nothing is cut off.
@@ -183,7 +183,7 @@ TEST_F(StagedQueueTest, DecisionSeesRowsOfItsKeyAloneAndWhenTheFirstCame) {
 }
 
 TEST_F(StagedQueueTest, NewLifeOfAnEntryForgetsWhenItCame) {
-  Queue queue = make({.entries = 1});
+  Queue queue = make({.capacity = 1});
   const Claim claim = queue.unsafe_claim(1, &a_);
   queue.set_first_at(claim, 77);
   queue.publish(claim, {.value = 1, .rows = 1});
@@ -202,14 +202,15 @@ TEST_F(StagedQueueTest, PartIsNoLargerThanTheArena) {
   EXPECT_EQ(queue.unsafe_claim(100, &wide).rows, 3U);
 }
 
-TEST_F(StagedQueueTest, RoomIsBoundedByEntries) {
-  Queue queue = make({.entries = 2});
-  EXPECT_EQ(queue.unsafe_room(100, nullptr), 8U);
-  EXPECT_EQ(queue.unsafe_room(100, &a_), 8U);
+TEST_F(StagedQueueTest, RoomIsBoundedByRows) {
+  Queue queue = make({.capacity = 4});
+  EXPECT_EQ(queue.unsafe_room(100, nullptr), 4U);
+  EXPECT_EQ(queue.unsafe_room(100, &a_), 4U);
   EXPECT_EQ(queue.unsafe_room(1, nullptr),
             0U);  // or whoever asked would be told, and refused again
-  put(queue, a_, 1);
-  put(queue, a_, 2);
+  put(queue, a_, 1, 3);
+  EXPECT_EQ(queue.unsafe_room(2, &a_), 1U);
+  EXPECT_EQ(queue.unsafe_claim(2, &a_).rows, 1U);  // of a larger request what there is room for
   EXPECT_EQ(queue.unsafe_room(1, &a_), 0U);
   EXPECT_EQ(queue.unsafe_room(1, nullptr), 0U);
   EXPECT_EQ(queue.unsafe_claim(1, &a_).rows, 0U);
@@ -336,7 +337,7 @@ TEST_F(StagedQueueTest, RandomRequestsAreTakenOnceEachInOrderOfTheirKey) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE(seed);
   std::mt19937 random(seed);
-  Queue queue = make({.entries = 12, .arena_bytes = 4096});
+  Queue queue = make({.capacity = 12, .arena_bytes = 4096});
   std::vector<StagedKey> keys;
   for (int i = 0; i < 5; ++i) keys.push_back(key_of(i, static_cast<std::size_t>(8 + 60 * i)));
   std::array<std::vector<int>, 5> taken;

@@ -51,6 +51,12 @@ class DelayedLines {
     requests_.push_back(request);
   }
 
+  std::size_t given_back_bytes() const {
+    Stats stats;
+    runtime_.add_to(stats);
+    return stats.given_back_bytes;
+  }
+
   std::vector<std::string> shapes;  // of the runs
 
  private:
@@ -92,6 +98,20 @@ TEST(StagedClock, FullBatchWaitsForNobody) {
   held.submit(5);
   for (int i = 0; i < 3; ++i) held.submit(7);
   EXPECT_THAT(held.shapes, ElementsAre("[3, 7]"));
+}
+
+TEST(StagedClock, MemoryOfABurstIsGivenBackAfterAWhile) {
+  DelayedLines held;
+  held.submit(200'000);
+  ManualPlatform::advance(kDelay);
+  held.submit(2);
+  ASSERT_THAT(held.shapes, ElementsAre("[1, 200000]"));
+  for (std::size_t i = 0; i < 4 * LowerGear::kRuns && held.given_back_bytes() == 0; ++i) {
+    ManualPlatform::advance(LowerGear::kSpan / (LowerGear::kRuns - 2));
+    held.submit(2 + i % 2);  // comes by when the one before is due
+  }
+  EXPECT_GT(held.given_back_bytes(), 200'000 * sizeof(float));
+  EXPECT_GT(held.shapes.size(), LowerGear::kRuns);
 }
 
 struct Simulated {

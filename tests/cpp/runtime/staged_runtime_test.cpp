@@ -103,6 +103,23 @@ TEST(StagedRuntime, RequestLargerThanTheArenaIsRefused) {
   EXPECT_THAT(ticket.failure().message, HasSubstr("raise queue_bytes"));
 }
 
+TEST(StagedRuntime, QueueCapacityCountsRows) {
+  BatchingOptions options;
+  options.max_batch_size = 4;
+  options.batching = Batching::always;
+  options.queue_capacity = 4;  // beside those of a batch that runs
+  HeldLines held(options);
+  const Ticket first = held.occupy();
+  const std::vector<float> three(6, 1.0F);
+  const InputView view = rows_of(three, 2);
+  const Ticket a = held.batcher.submit({&view, 1});
+  const Ticket b = held.batcher.submit({&view, 1});
+  EXPECT_TRUE(a.accepted() && b.accepted());
+  EXPECT_EQ(held.batcher.submit({&view, 1}).code(), ErrorCode::queue_full);
+  EXPECT_TRUE(held.submit(row_of(3)).accepted());
+  EXPECT_EQ(held.submit(row_of(3)).code(), ErrorCode::queue_full);
+}
+
 TEST(StagedRuntime, QueueIsFullByEntries) {
   BatchingOptions options;
   options.max_batch_size = 1;
