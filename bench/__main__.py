@@ -15,7 +15,7 @@ from typing import Any
 
 from bench import machine
 from bench.kernels import rows as kernels
-from bench.load import arrivals, lengths, real, small
+from bench.load import arrivals, lengths, real, set_size, small
 from bench.load.interleave import Scenario
 from bench.load.interleave import measure as measure_scenario
 from bench.load.models import ROOT
@@ -64,6 +64,7 @@ def scenarios(quick: bool, programs_folder: Path) -> dict[str, MakeScenario]:
             for name in lengths.DISTRIBUTIONS
         },
         "ocr_rec_widths": partial(lengths.ocr_rec, "ocr_rec_widths", real_crowd, **options),
+        "set_size": partial(set_size.set_size, real_crowd),
         "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
         **{
             make.__name__: partial(make, programs_folder)

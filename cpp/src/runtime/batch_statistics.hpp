@@ -22,6 +22,7 @@ struct RunRecord {
   bool rerun = false;
   bool on_caller = false;
   bool alone = false;
+  Nanoseconds lone_limit = 0;  // above 0 if it ran with all CPUs: as LoneRuns::note takes it
   bool shrinks = false;
   Nanoseconds ended_at = 0;
   std::size_t given_back_bytes = 0;

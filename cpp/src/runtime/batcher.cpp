@@ -46,7 +46,7 @@ void make_staged(Core& core, const BatchingOptions& options, const BatchingPlan&
   const ModelSpec& spec = core.executor->spec();
   ShapePlan shapes = plan_shapes(spec, options);
   ShapeWarmUp found = warm_up_shapes(*core.executor, options, plan, shapes);
-  if (core.executor->offers_lone_runs()) core.executor->keep_lone_runs(false);
+  if (core.executor->offers_lone_runs()) core.executor->keep_lone_runs(found.least_lone_work > 0.0);
   RuntimeSetup setup;
   StagedSetup staged = plan_staging(spec, options, plan, found, setup);
   setup.brief_at_load = is_brief(found.common.table);

@@ -75,6 +75,7 @@ struct StagedSetup {
   StagerSetup stager;
   FormerSetup former;
   std::size_t arena_bytes = 0;
+  ShapedLoneRuns lone;
   std::size_t runs =
       1;  // batches inside the executor at a time, at most; the others are in the making
 };
@@ -360,7 +361,8 @@ class Runtime {
   LoneRuns lone_runs_;
   bool stopping_ = false;
   LowerGear lower_gear_;
-  LowerGear lower_arena_;     // by the bytes that wait, where batches are staged
+  const ShapedLoneRuns shaped_lone_;  // where batches are staged
+  LowerGear lower_arena_;             // by the bytes that wait, where batches are staged
   bool shrinks_next_ = true;  // the next batch tells the executor; warm-up has run the largest gear
   BatchStatistics statistics_;
   typename P::Word rest_word_{0};  // changes when the runtime may have come to rest

@@ -71,7 +71,8 @@ Runtime<P, Queue>::Runtime(Executor& executor, StagedSetup staged, RuntimeSetup 
              static_cast<std::uint32_t>(setup_.workers) + kFailedBatches,
              Former(std::move(staged.former))),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
-      delay_(setup_.max_delay) {
+      delay_(setup_.max_delay),
+      shaped_lone_(std::move(staged.lone)) {
   failed_.reserve(setup_.workers + kFailedBatches);
   if (setup_.brief_at_load) statistics_.brief_runs.expect();
   if (staged.runs < setup_.workers)

@@ -96,7 +96,7 @@ bool Runtime<P, Queue>::unsafe_take(Taken& taken, bool on_worker) noexcept {
 /// for the last few.
 template <class P, class Queue>
 bool Runtime<P, Queue>::unsafe_is_alone() noexcept {
-  if (setup_.lone_limits.empty()) return false;
+  if (setup_.lone_limits.empty() && shaped_lone_.least_work <= 0.0) return false;
   if (leading_ > 1 || queue_.unsafe_blocks_in_use() > 1) {
     quiet_batches_ = 0;
     return false;

@@ -132,7 +132,8 @@ Failure Runtime<P, Queue>::execute(const RowRange& range, OutputBlock<P>& output
                   row_bytes);
     }
   }
-  run.alone = range.alone && setup_.lone_limits[run_rows] > 0;
+  run.lone_limit = range.alone ? setup_.lone_limits[run_rows] : 0;
+  run.alone = run.lone_limit > 0;
   CollectedOutputs<P> collected(ledger_->spec, outputs, run_rows);
   const Batch batch{.rows = run_rows,
                     .inputs = outputs.inputs,
@@ -338,10 +339,7 @@ void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) 
   if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) {
     unsafe_add_run(record.run);
-    if (record.run.alone) {
-      lone_runs_.note(record.run.run_time,
-                      setup_.lone_limits[record.run.rows + record.run.padded_rows]);
-    }
+    if (record.run.alone) lone_runs_.note(record.run.run_time, record.run.lone_limit);
     if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
       shrinks_next_ = true;
     }

@@ -152,11 +152,14 @@ Failure Runtime<P, Queue>::execute_staged(Staging& staging, const Taken& taken,
   run.padded_rows = static_cast<std::uint32_t>(staging.run_rows - staging.rows);
   run.elements = staging.elements;
   run.padded_elements = staging.padded_elements;
+  run.lone_limit = taken.alone ? shaped_lone_.limit(staging.run_rows, staging.sizes) : 0;
+  run.alone = run.lone_limit > 0;
   CollectedOutputs<P> collected(ledger_->spec, outputs, staging.run_rows);
   const Batch batch{.rows = staging.run_rows,
                     .inputs = staging.inputs,
                     .outputs = outputs.tensors,
                     .input_shapes = staging.shapes,
+                    .alone = run.alone,
                     .shrinks = taken.shrinks};
   if (run_tokens_) run_tokens_->acquire();
   // acquire: pairs with close, which may have come while this waited.

@@ -4,12 +4,15 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/platform.hpp"
 #include "kernels/batch_inputs.hpp"
+#include "runtime/lone_runs.hpp"
 
 namespace dynbatch {
 namespace {
@@ -20,6 +23,8 @@ constexpr std::size_t kTimedRuns = 3;
 constexpr std::size_t kMostSizes = 8;
 constexpr std::size_t kFewSizes = 3;
 constexpr Nanoseconds kBudget = 5'000'000'000;
+constexpr Nanoseconds kLoneBudget = 2'000'000'000;
+constexpr double kShortRun = 0.02;  // seconds
 // How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
 constexpr std::int64_t kUsualLength = 128;
 
@@ -29,6 +34,7 @@ struct Column {
   double elements = 1.0;                  // of the weighed dimensions
   std::vector<std::size_t> batches;       // as in the table
   std::map<std::size_t, double> seconds;  // by batch size; of those that were measured
+  double lone_gain = 0.0;                 // of the smallest batch by all CPUs; 0: not measured
 };
 
 double weighed_elements(const ShapePlan& shapes, const Sizes& sizes) {
@@ -148,12 +154,34 @@ class ColumnTimer {
     return failure;
   }
 
+  /// How many times as fast the smallest batch is with all CPUs; 0 if it fails. Once, and then three times
+  /// where runs are short.
+  double lone_gain() {
+    const auto [batch, seconds] = *column_.seconds.begin();
+    const std::size_t rounds = seconds < kShortRun ? kTimedRuns : 1;
+    std::vector<double> gains;
+    for (std::size_t round = 0; round <= rounds; ++round) {
+      Nanoseconds shared = 0;
+      Nanoseconds alone = 0;
+      if (run(batch, shared)) return 0.0;
+      // Twice: the first finds threads asleep (as time_lone_runs does it).
+      for (int i = 0; i < 2; ++i) {
+        if (run(batch, alone, true)) return 0.0;
+      }
+      gains.push_back(static_cast<double>(shared) /
+                      static_cast<double>(std::max<Nanoseconds>(1, alone)));
+    }
+    gains.erase(gains.begin());
+    std::ranges::sort(gains);
+    return gains[gains.size() / 2];
+  }
+
  private:
-  Failure run(std::size_t batch, Nanoseconds& elapsed) {
+  Failure run(std::size_t batch, Nanoseconds& elapsed, bool alone = false) {
     std::vector<const SampleRow*> rows;
     for (std::size_t row = 0; row < batch; ++row) rows.push_back(&samples_[row % samples_.size()]);
     model_.trial.gather(rows, column_.sizes);
-    return model_.trial.run(&elapsed);
+    return model_.trial.run(&elapsed, alone);
   }
 
   ShapedModel& model_;
@@ -246,6 +274,33 @@ Failure time_columns(ShapedModel& model, const ShapePlan& shapes, std::vector<Co
   return first;
 }
 
+std::optional<double> seconds_alone(const Column& column, std::size_t batch) {
+  if (column.lone_gain == 0.0 || column.seconds.begin()->first != batch) return std::nullopt;
+  return column.seconds.begin()->second / column.lone_gain;
+}
+
+// From the largest sizes down, as long as they gain.
+double least_lone_work(ShapedModel& model, std::vector<Column>& columns) {
+  if (!model.trial.offers_lone_runs()) return 0.0;
+  std::vector<Column*> falling;
+  for (Column& column : columns) {
+    if (!column.seconds.empty()) falling.push_back(&column);
+  }
+  std::ranges::stable_sort(falling, std::greater{},
+                           [](const Column* column) { return column->elements; });
+  const Nanoseconds end = StdPlatform::now() + kLoneBudget;
+  double least_work = 0.0;
+  bool kept = false;
+  for (Column* const column : falling) {
+    if (StdPlatform::now() > end) break;
+    column->lone_gain = ColumnTimer(model, *column).lone_gain();
+    if (column->lone_gain < kLoneWorthRunning) break;
+    least_work = static_cast<double>(column->seconds.begin()->first) * column->elements;
+    kept = kept || column->lone_gain >= kLoneWorthKeeping;
+  }
+  return kept ? least_work : 0.0;
+}
+
 }  // namespace
 
 ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
@@ -254,6 +309,7 @@ ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
   const std::vector<std::size_t> order = order_of(columns);
   times.failure = time_columns(model, shapes, columns, order);
   times.measured_cap = cap_of(columns);
+  times.least_lone_work = least_lone_work(model, columns);
   for (const Column& column : columns) {
     // Gears are the user's; other sizes are kept if they tell something.
     if (shapes.size_gears.empty() && column.seconds.empty() && columns.size() > 1) continue;
@@ -264,6 +320,7 @@ ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
           {.batch_size = batch,
            .sizes = column.sizes,
            .seconds = measured == column.seconds.end() ? 0.0 : measured->second,
+           .seconds_alone = seconds_alone(column, batch),
            .input_bytes = input_bytes(model.spec, batch, row),
            .output_bytes = bytes_of(model.spec.outputs, batch)});
     }

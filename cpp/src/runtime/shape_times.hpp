@@ -15,11 +15,14 @@ struct ShapeTimes {
   /// one that was, at the same sizes.
   CostTable cost;
   std::size_t measured_cap = 0;  // at the sizes that gain most; 0 if nothing was measured
-  Failure failure;               // the first that a gear gave
+  /// The least work (ShapedLoneRuns) that is worth all CPUs; 0: none is.
+  double least_lone_work = 0.0;
+  Failure failure;  // the first that a gear gave
 };
 
 /// Runs the middle sizes first, then the others, at most 8 in all, each batch once and then three times; stops
-/// before a run that would exceed 5 s in all, but for the first.
+/// before a run that would exceed 5 s in all, but for the first. Then, if lone runs are on offer, the smallest
+/// batch of each of the sizes with and without all CPUs, for 2 s at most.
 ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes);
 
 }  // namespace dynbatch

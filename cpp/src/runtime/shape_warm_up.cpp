@@ -170,6 +170,7 @@ class ShapeWarmUpRun {
     ShapeTimes times = time_shapes(model_, shapes_);
     table() = std::move(times.table);
     result_.cost = std::move(times.cost);
+    result_.least_lone_work = times.least_lone_work;
     const std::string why = times.failure.message;
     if (times.failure) {
       const std::string message = "the model failed at warm-up: " + why + "; " + ask_for_examples();

@@ -28,6 +28,7 @@ struct ShapeWarmUp {
   /// nor cut.
   std::vector<OutputLayout> outputs;
   CostTable cost;
+  double least_lone_work = 0.0;  // as ShapeTimes has it
 };
 
 /// Switches padding off in `shapes` where it changes answers or outputs cannot be cut; the report's warning says

@@ -111,13 +111,14 @@ void ShapedTrial::gather_input(std::size_t index, std::span<const SampleRow* con
   }
 }
 
-Failure ShapedTrial::run(Nanoseconds* elapsed) noexcept {
+Failure ShapedTrial::run(Nanoseconds* elapsed, bool alone) noexcept {
   for (AdoptedOutput& output : outputs_) output.clear();
   std::vector<const std::byte*> inputs;
   for (const auto& bytes : bytes_) inputs.push_back(bytes.data());
   const std::vector<std::byte*> nowhere(outputs_.size(), nullptr);
   BroughtOutputs brought(outputs_);
-  const Batch batch{.rows = rows_, .inputs = inputs, .outputs = nowhere, .input_shapes = shapes_};
+  const Batch batch{
+      .rows = rows_, .inputs = inputs, .outputs = nowhere, .input_shapes = shapes_, .alone = alone};
   const Nanoseconds start = StdPlatform::now();
   Failure failure = executor_.run(batch, brought);
   if (elapsed != nullptr) *elapsed = StdPlatform::now() - start;

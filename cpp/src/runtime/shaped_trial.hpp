@@ -27,8 +27,9 @@ class ShapedTrial {
   /// after the call.
   void gather(std::span<const SampleRow* const> rows, std::span<const std::int64_t> sizes);
   /// Runs what was gathered; `elapsed` (if not null) gets the time in nanoseconds. A failure has
-  /// ErrorCode::model if the executor did not bring every output.
-  Failure run(Nanoseconds* elapsed = nullptr) noexcept;
+  /// ErrorCode::model if the executor did not bring every output. `alone`: with all CPUs, if that is on offer.
+  Failure run(Nanoseconds* elapsed = nullptr, bool alone = false) noexcept;
+  bool offers_lone_runs() const noexcept { return executor_.offers_lone_runs(); }
 
   std::size_t rows() const noexcept { return rows_; }
   /// A gathered input: its whole shape, and its bytes.

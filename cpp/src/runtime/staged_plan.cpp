@@ -69,6 +69,8 @@ StagedSetup plan_staging(const ModelSpec& spec, const BatchingOptions& options,
 
   StagedSetup staged;
   staged.runs = plan.workers;
+  staged.lone = {
+      .least_work = found.least_lone_work, .weighed = found.plan.weighed(), .cost = found.cost};
   staged.arena_bytes = options.queue_bytes.value_or(kDefaultQueueBytes);
   if (staged.arena_bytes < kLeastArenaBytes) {
     refuse("queue_bytes: expected at least " + std::to_string(kLeastArenaBytes) +

@@ -1,6 +1,7 @@
 // Whether a batcher keeps the lone runs that its executor offers, by what it measures.
 #include <gmock/gmock.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/platform.hpp"
 #include "cpp/runtime/custom_executor.hpp"
 #include "cpp/runtime/float_rows.hpp"
+#include "cpp/runtime/shaped_executor.hpp"
 
 namespace dynbatch {
 namespace {
@@ -64,6 +66,46 @@ TEST(BatcherLone, RunsThatDoNotGainAreDroppedButTheirTimesAreTold) {
   offered.infer();
   EXPECT_EQ(offered.batcher->stats().runs_alone, 0U);
   EXPECT_TRUE(offered.batcher->gears().gears.front().seconds_alone.has_value());
+}
+
+/// The same where rows differ in length: alone those of so many elements or more are fast.
+struct OfferedLines {
+  explicit OfferedLines(std::int64_t fast_from) {
+    auto made =
+        std::make_unique<testing::ShapedExecutor>(testing::lines(), [=](testing::ShapedRun& run) {
+          take(run.batch.alone && run.shape(0)[1] >= fast_from ? kShort : kLong);
+          return testing::twice(run);
+        });
+    made->offer_lone_runs();
+    executor = made.get();
+    BatchingOptions options{.gears = {1, 2}, .workers = 2};
+    options.lengths["length"] = {.largest = 64};
+    batcher.emplace(std::move(made), options);
+  }
+  void infer(std::size_t length) {
+    const std::vector<float> row(length);
+    const InputView view = rows_of(row, length);
+    batcher->infer({&view, 1});
+  }
+
+  const testing::ShapedExecutor* executor = nullptr;  // the batcher's
+  std::optional<Batcher> batcher;
+};
+
+TEST(BatcherLone, OfRowsOfDifferentLengthsThoseThatGainRunWithAllCpus) {
+  OfferedLines offered(16);
+  EXPECT_EQ(offered.executor->kept_lone_runs(), true);
+  offered.infer(8);
+  EXPECT_EQ(offered.batcher->stats().runs_alone, 0U);
+  offered.infer(20);
+  EXPECT_EQ(offered.batcher->stats().runs_alone, 1U);
+}
+
+TEST(BatcherLone, LinesThatDoNotGainRunLikeAnyOther) {
+  OfferedLines offered(1000);
+  EXPECT_EQ(offered.executor->kept_lone_runs(), false);
+  offered.infer(64);
+  EXPECT_EQ(offered.batcher->stats().runs_alone, 0U);
 }
 
 }  // namespace

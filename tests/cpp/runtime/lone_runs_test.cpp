@@ -95,5 +95,14 @@ TEST(LoneRuns, RunThatTakesTooLongPutsOffTheNextOnes) {
   EXPECT_EQ(runs_until_the_next(), 1024);
 }
 
+TEST(ShapedLoneRuns, LimitIsTheTimeWithoutAllCpusFromTheLeastWorkOn) {
+  const ShapedLoneRuns lone{
+      .least_work = 100.0, .weighed = {1}, .cost = CostTable({1, 2}, {1.0, 2.0}, {1, 2, 2, 4})};
+  const std::vector<std::int64_t> sizes{7, 50};
+  EXPECT_EQ(lone.limit(1, sizes), 0);
+  EXPECT_EQ(lone.limit(2, sizes), 100'000'000'000);
+  EXPECT_EQ(ShapedLoneRuns{}.limit(2, sizes), 0);
+}
+
 }  // namespace
 }  // namespace dynbatch

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,10 +50,17 @@ class ShapedExecutor final : public Executor {
     }
     return {};
   }
+  bool offers_lone_runs() const noexcept override { return offers_lone_runs_; }
+  void keep_lone_runs(bool keep) noexcept override { kept_lone_runs_ = keep; }
+
+  void offer_lone_runs() { offers_lone_runs_ = true; }
+  std::optional<bool> kept_lone_runs() const { return kept_lone_runs_; }
 
  private:
   ModelSpec spec_;
   RunFunction run_;
+  bool offers_lone_runs_ = false;
+  std::optional<bool> kept_lone_runs_;
 };
 
 /// An input x [n, length] and an output y [n, length] of floats, with the free dimension 'length'.
