@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[float], Iterator[Figure]]] = {
     "load_and_close": closing.load_and_close,
     "idle_cpu": resting.idle_cpu,
     "memory": resting.memory,
+    "shapes": resting.shapes,
     "poison": poison.poison,
 }
 

@@ -1,4 +1,4 @@
-"""What is measured: a small ONNX model, and a function that does almost nothing."""
+"""What is measured: small ONNX models, and a function that does almost nothing."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def session() -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(
         SMALL_MODELS / "one_gemm.onnx", options, providers=["CPUExecutionProvider"]
+    )
+
+
+def sequences(**options: Any) -> dynbatch.Model:
+    """Text of any length; requests of equal lengths share batches."""
+    from shape_graphs import free_sequence
+
+    return dynbatch.load(
+        free_sequence().SerializeToString(), execution="native", batching="always", **options
     )
 
 

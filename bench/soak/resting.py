@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import numpy as np
+
 from bench.soak.figure import Figure
-from bench.soak.models import ROW, function, native
+from bench.soak.models import ROW, function, native, sequences
 from bench.soak.process import Holdings, share_of_cpu
 
 IDLE_SECONDS = 5.0
@@ -16,6 +18,9 @@ REQUESTS = 5_000_000
 ROUND = 20_000  # requests of one look at the memory
 MOST_GROWTH_MIB = 4.0
 SETTLING = 0.1
+
+SHAPES = 10_000
+MOST_SHAPES_MIB = 16.0  # ONNX Runtime keeps a plan of its memory for each shape
 
 
 def idle_cpu(scale: float) -> Iterator[Figure]:
@@ -53,3 +58,20 @@ def memory(scale: float) -> Iterator[Figure]:
             made = model.stats().succeeded
         assert before is not None
         yield from Holdings.now().growth(before, f"{made:,} requests", MOST_GROWTH_MIB)
+
+
+def shapes(scale: float) -> Iterator[Figure]:
+    """Requests none of which has the shape of another, the largest first."""
+    count = max(100, int(SHAPES * scale))
+    with sequences() as model:
+
+        def serve(lengths: range) -> None:
+            feeds = (np.ones((1, length), np.int64) for length in lengths)
+            for _ in model.map({"ids": ids, "attention_mask": ids} for ids in feeds):
+                pass
+
+        settled = count - count // 10
+        serve(range(count, settled, -1))
+        before = Holdings.now()
+        serve(range(settled, 0, -1))
+        yield from Holdings.now().growth(before, f"{count:,} shapes", MOST_SHAPES_MIB)
