@@ -1,4 +1,4 @@
-"""Gathering the next batch while one runs: `set_size=2` against 1, where rows are large and runs short."""
+"""Gathering the next batch while one runs: `set_size=2` against 1, large rows and short runs."""
 
 from __future__ import annotations
 
