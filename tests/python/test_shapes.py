@@ -294,6 +294,26 @@ def test_dims_are_padded_up_where_asked(execution: str, tmp_path: Path) -> None:
     assert served.gears.kind == "dims"
 
 
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_gear_of_dims_is_filled_with_requests_before_it_is_filled_up(
+    execution: str, models: dict[str, Path]
+) -> None:
+    with dynbatch.load(
+        models["free_image"],
+        execution=execution,
+        dims=[
+            {"batch": 4, "height": 8, "width": 8},
+            {"batch": 2, "height": 16, "width": 16},
+        ],
+        max_queue_delay=5.0,
+    ) as served:
+        image = np.zeros((1, 1, 8, 8), np.float32)
+        for future in [served.submit(image) for _ in range(8)]:
+            future.result()
+        stats = served.stats()
+    assert (stats.batches, stats.rows, stats.closed_full) == (2, 8, 2)
+
+
 TWICE: list[tuple[dict[str, Any], str]] = [
     ({"lengths": {"length": [4, 4]}}, "lengths"),
     ({"image_sizes": [(4, 4), (4, 4)]}, "image_sizes"),

@@ -7,6 +7,7 @@ namespace dynbatch {
 
 Former::Former(FormerSetup setup) : setup_(std::move(setup)) {
   weighed_ = setup_.plan.weighed();
+  row_bytes_.resize(setup_.inputs.size());
   if (weighed_.empty()) return;
   for (const auto& gear : setup_.plan.size_gears) {
     std::vector<std::int64_t> own;
@@ -23,26 +24,27 @@ Former::Former(FormerSetup setup) : setup_(std::move(setup)) {
 
 std::span<const std::uint16_t> Former::choose(std::span<const StagedCandidate> waiting) noexcept {
   const std::uint32_t largest_rows = largest_rows_of(*waiting.front().key);
-  if (weighed_.empty()) return in_order(waiting, largest_rows);
+  // A gear with a batch of its own is filled up to it, whatever comes: the more the better.
+  if (weighed_.empty() || waiting.front().key->most_rows > 0)
+    return in_order(waiting, largest_rows);
   const std::size_t count = std::min(waiting.size(), kLookAhead);
   for (std::size_t i = 0; i < count; ++i) {
     candidates_[i].rows = waiting[i].rows;
     for (std::size_t d = 0; d < weighed_.size(); ++d)
-      candidates_[i].sizes[d] = waiting[i].key->sizes[weighed_[d]];
+      candidates_[i].sizes[d] = std::max<std::int64_t>(1, waiting[i].key->sizes[weighed_[d]]);
   }
-  const RowBytes bytes = row_bytes(*waiting.front().key);
-  const auto staging_bytes = static_cast<double>(setup_.staging_bytes);
+  set_row_bytes(*waiting.front().key);
   const GroupLimits limits{.largest_rows = largest_rows,
                            .dimensions = weighed_.size(),
                            .size_gears = size_gears_,
                            .batch_gears = setup_.fill_gears,
-                           .largest_elements = staging_bytes / bytes.per_element,
-                           .fixed_elements = bytes.fixed / bytes.per_element,
+                           .largest_bytes = static_cast<double>(setup_.staging_bytes),
+                           .row_bytes = row_bytes_,
                            .tolerance = setup_.tolerance};
   return grouping_.choose({candidates_.data(), count}, limits, setup_.cost);
 }
 
-/// Without sizes all cost the same: the oldest first, while they fit.
+/// Where a row more costs nothing, or nobody knows: the oldest first, while they fit.
 std::span<const std::uint16_t> Former::in_order(std::span<const StagedCandidate> waiting,
                                                 std::uint32_t largest_rows) noexcept {
   std::uint32_t rows = 0;
@@ -65,26 +67,25 @@ std::uint32_t Former::largest_rows_of(const StagedKey& key) const noexcept {
 }
 
 /// All that wait have the same sizes in the dimensions that are not weighed.
-Former::RowBytes Former::row_bytes(const StagedKey& key) const noexcept {
-  RowBytes bytes;
-  for (const TensorSpec& input : setup_.inputs) {
-    auto of_input = static_cast<double>(size_of(input.dtype));
-    bool grows = false;
+void Former::set_row_bytes(const StagedKey& key) noexcept {
+  for (std::size_t i = 0; i < row_bytes_.size(); ++i) {
+    const TensorSpec& input = setup_.inputs[i];
+    RowBytes& row = row_bytes_[i];
+    row = {.bytes = static_cast<double>(size_of(input.dtype))};
     for (std::size_t axis = 0; axis < input.row_shape.rank(); ++axis) {
       const int dimension = input.dimensions.empty() ? TensorSpec::kStatic : input.dimensions[axis];
       if (dimension == TensorSpec::kStatic) {
-        of_input *= static_cast<double>(input.row_shape[axis]);
-      } else if (std::ranges::find(weighed_, static_cast<std::size_t>(dimension)) !=
-                 weighed_.end()) {
-        grows = true;
+        row.bytes *= static_cast<double>(input.row_shape[axis]);
+        continue;
+      }
+      const auto weighed = std::ranges::find(weighed_, static_cast<std::size_t>(dimension));
+      if (weighed == weighed_.end()) {
+        row.bytes *= static_cast<double>(key.sizes[static_cast<std::size_t>(dimension)]);
       } else {
-        of_input *= static_cast<double>(key.sizes[static_cast<std::size_t>(dimension)]);
+        ++row.times[static_cast<std::size_t>(weighed - weighed_.begin())];
       }
     }
-    (grows ? bytes.per_element : bytes.fixed) += of_input;
   }
-  bytes.per_element = std::max(bytes.per_element, 1.0);
-  return bytes;
 }
 
 }  // namespace dynbatch

@@ -43,16 +43,12 @@ class Former {
   std::span<const std::uint16_t> in_order(std::span<const StagedCandidate> waiting,
                                           std::uint32_t largest_rows) noexcept;
   std::uint32_t largest_rows_of(const StagedKey& key) const noexcept;
-  /// Bytes of a gathered row: as many anyway, and as many for each weighed element, at most.
-  struct RowBytes {
-    double fixed = 0.0;
-    double per_element = 0.0;
-  };
-  RowBytes row_bytes(const StagedKey& key) const noexcept;
+  void set_row_bytes(const StagedKey& key) noexcept;
 
   FormerSetup setup_;
   std::vector<std::size_t> weighed_;                   // dimensions of the plan
   std::vector<std::vector<std::int64_t>> size_gears_;  // of the weighed dimensions alone
+  std::vector<RowBytes> row_bytes_;                    // of setup_.inputs
   Grouping grouping_;
   std::array<GroupCandidate, kLookAhead> candidates_{};
   std::array<std::uint16_t, kLookAhead> order_{};

@@ -60,6 +60,7 @@ class Padding {
   Padding& operator=(const Padding&) = delete;
 
   double elements() const noexcept { return elements_; }
+  const std::int64_t* sizes() const noexcept { return padded_; }
 
   /// Whether there is a gear for all of them then. One that fits what the others are padded to changes
   /// nothing: a smaller gear would not fit the others.
@@ -84,9 +85,19 @@ class Padding {
   double elements_;
 };
 
-bool is_too_large(const GroupLimits& limits, double filled_rows, double elements) noexcept {
-  return limits.largest_elements > 0.0 &&
-         filled_rows * (elements + limits.fixed_elements) > limits.largest_elements;
+/// `sizes`: those that rows are padded to.
+bool is_too_large(const GroupLimits& limits, double filled_rows,
+                  const std::int64_t* sizes) noexcept {
+  if (limits.largest_bytes <= 0.0) return false;
+  double bytes = 0.0;
+  for (const RowBytes& tensor : limits.row_bytes) {
+    double of_tensor = tensor.bytes;
+    for (std::size_t d = 0; d < limits.dimensions; ++d) {
+      for (std::uint8_t i = 0; i < tensor.times[d]; ++i) of_tensor *= static_cast<double>(sizes[d]);
+    }
+    bytes += of_tensor;
+  }
+  return filled_rows * bytes > limits.largest_bytes;
 }
 
 bool all_of_one_row(std::span<const GroupCandidate> waiting) noexcept {
@@ -193,16 +204,22 @@ void Grouping::place_rows(const Question& question) noexcept {
     placed_[rows] = batch_rows(question, rows);
 }
 
+const std::int64_t* Grouping::padded_sizes_of(const Question& question, const Item& item) noexcept {
+  return question.limits.size_gears.empty() ? question.waiting[item.index].sizes.data()
+                                            : question.limits.size_gears[item.gear].data();
+}
+
 /// Of requests that are padded alike and have one row: only their number counts, so that a batch of so and so
 /// many costs the same wherever it is cut.
 std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
-  const double elements = sorted_[0].elements;
-  const CostTable::Place place = question.cost.place_of_elements(elements);
+  const GroupLimits& limits = question.limits;
+  const std::int64_t* const sizes = padded_sizes_of(question, sorted_[0]);
+  const CostTable::Place place = question.cost.place_of_elements(sorted_[0].elements);
   std::array<double, kLookAhead + 1> seconds{};  // of a batch of so many
   std::size_t most = 0;
   while (most < std::min(count_, placed_rows_)) {
     const BatchRows& run = placed_[most + 1];
-    if (most > 0 && is_too_large(question.limits, run.filled, elements)) break;
+    if (most > 0 && is_too_large(limits, run.filled, sizes)) break;
     seconds[++most] = question.cost.seconds(run.place, place);
   }
   before_[0] = 0.0;
@@ -212,16 +229,13 @@ std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
       before_[end] = std::min(before_[end], seconds[members] + before_[end - members]);
   }
   const double least = before_[count_] * (1.0 + kEqual);
-  const double tolerance = question.limits.tolerance;
-  const auto costs_too_much = [&](std::size_t members) {
-    return seconds[members] * (1.0 - tolerance) + before_[count_ - members] > least;
-  };
-  if (tolerance > 0.0) {
-    std::size_t fewest = 1;
-    while (fewest < most && costs_too_much(fewest)) ++fewest;
-    most = fewest;
-  }
-  while (most > 1 && costs_too_much(most)) --most;
+  while (most > 1 && seconds[most] + before_[count_ - most] > least) --most;
+  // Not the fewest of equally good partitions: if a rest runs first, its callers are soon a rest again.
+  const auto per_row = [&](std::size_t rows) { return seconds[rows] / static_cast<double>(rows); };
+  const double worth = per_row(most) * (1.0 + kEqual);
+  std::size_t fewest = 1;
+  while (fewest < most && per_row(fewest) * (1.0 - limits.tolerance) > worth) ++fewest;
+  if (limits.tolerance > 0.0) most = fewest;
   std::uint64_t members = member(0);
   for (std::size_t i = 1; i < most; ++i) members |= member(i);
   return members;
@@ -230,8 +244,8 @@ std::uint64_t Grouping::oldest_members(const Question& question) noexcept {
 /// Of requests that are padded alike and have several rows: up to the rows that pay best, as far as each that
 /// joins costs no more than alone. One that does not fit is passed over.
 std::uint64_t Grouping::oldest_that_fit(const Question& question) const noexcept {
-  const double elements = sorted_[0].elements;
-  const CostTable::Place place = question.cost.place_of_elements(elements);
+  const std::int64_t* const sizes = padded_sizes_of(question, sorted_[0]);
+  const CostTable::Place place = question.cost.place_of_elements(sorted_[0].elements);
   const auto run_of = [&](std::size_t rows) {
     return rows <= placed_rows_ ? placed_[rows] : batch_rows(question, rows);
   };
@@ -243,7 +257,7 @@ std::uint64_t Grouping::oldest_that_fit(const Question& question) const noexcept
   std::uint64_t members = member(0);
   for (std::size_t i = 1; i < count_; ++i) {
     const std::size_t with = rows + question.waiting[i].rows;
-    if (with > most || is_too_large(question.limits, run_of(with).filled, elements)) continue;
+    if (with > most || is_too_large(question.limits, run_of(with).filled, sizes)) continue;
     const double apart = seconds(rows) + seconds(question.waiting[i].rows);
     if (seconds(with) > apart * (1.0 + kEqual)) continue;
     rows = with;
@@ -253,7 +267,7 @@ std::uint64_t Grouping::oldest_that_fit(const Question& question) const noexcept
 }
 
 /// Rows of the batch that costs least a row: the most of several, or where there is a tolerance the fewest.
-/// Batches of all that may run together and of 1, 2, 4 ... rows are looked at.
+/// Batches of all that may run together, of gears and of 1, 2, 4 ... rows are looked at.
 template <class Seconds>
 std::size_t Grouping::rows_that_pay(const Question& question, Seconds seconds) noexcept {
   std::size_t all = 0;
@@ -261,8 +275,14 @@ std::size_t Grouping::rows_that_pay(const Question& question, Seconds seconds) n
   all = std::min<std::size_t>(all, question.limits.largest_rows);
   const auto per_row = [&](std::size_t rows) { return seconds(rows) / static_cast<double>(rows); };
   std::size_t best = all;
-  for (std::size_t rows = std::bit_floor(all); rows > 0; rows /= 2) {
-    if (per_row(rows) * (1.0 + kEqual) < per_row(best)) best = rows;
+  const auto consider = [&](std::size_t rows) {
+    const bool better = per_row(rows) * (1.0 + kEqual) < per_row(best);
+    const bool equal = per_row(rows) <= per_row(best) * (1.0 + kEqual);
+    if (better || (equal && rows > best)) best = rows;
+  };
+  for (std::size_t rows = std::bit_floor(all); rows > 0; rows /= 2) consider(rows);
+  for (const std::size_t gear : question.limits.batch_gears) {
+    if (gear <= all) consider(gear);
   }
   if (question.limits.tolerance <= 0.0) return best;
   const double worth = per_row(best) * (1.0 + kEqual);
@@ -284,7 +304,7 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
   const auto run_of = [&] {
     return rows <= placed_rows_ ? placed_[rows] : batch_rows(question, rows);
   };
-  visit(Chunk{end - 1, question.cost.seconds(run_of().place, place), members});
+  visit(Chunk{end - 1, end, question.cost.seconds(run_of().place, place), members});
   if (last.gear == kNoGear) return;
   Padding padding(limits, first.sizes, last.gear, last.elements);
   for (std::size_t begin = end - 1; begin-- > 0;) {
@@ -294,10 +314,10 @@ void Grouping::for_each_chunk_before(std::size_t end, const Question& question,
     const double elements = padding.elements();
     if (rows > limits.largest_rows || !padding.join(next.sizes)) return;
     const BatchRows run = run_of();
-    if (is_too_large(limits, run.filled, padding.elements())) return;
+    if (is_too_large(limits, run.filled, padding.sizes())) return;
     if (padding.elements() != elements) place = question.cost.place_of_elements(padding.elements());
     members |= member(index);
-    visit(Chunk{begin, question.cost.seconds(run.place, place), members});
+    visit(Chunk{begin, end, question.cost.seconds(run.place, place), members});
   }
 }
 
@@ -316,7 +336,7 @@ std::uint64_t Grouping::best_members(const Question& question) noexcept {
   std::fill(from_.begin() + oldest_ + 1, from_.begin() + count_, kInfinity);
   from_[count_] = 0.0;
   double least = kInfinity;
-  std::uint64_t best = 0;
+  Chunk best{};
   for (std::size_t end = count_; end > oldest_; --end) {
     const double behind = from_[end];
     for_each_chunk_before(end, question, [&](const Chunk& chunk) {
@@ -325,31 +345,38 @@ std::uint64_t Grouping::best_members(const Question& question) noexcept {
         return;
       }
       const double total = before_[chunk.begin] + chunk.seconds + behind;
-      const bool equal = total <= least * (1.0 + kEqual) && chunk.members > best;
+      const bool equal = total <= least * (1.0 + kEqual) && chunk.members > best.members;
       if (total >= least * (1.0 - kEqual) && !equal) return;
       least = std::min(least, total);
-      best = chunk.members;
+      best = chunk;
     });
   }
-  return question.limits.tolerance > 0.0 ? shortest_members(question, least) : best;
+  return question.limits.tolerance > 0.0 ? shortest_members(question, best, least) : best.members;
 }
 
-/// Of the chunks with the oldest request whose partitions cost little more than the least, the shortest run.
-std::uint64_t Grouping::shortest_members(const Question& question, double least) const noexcept {
-  const double own_share = 1.0 - question.limits.tolerance;
-  double shortest = kInfinity;
-  std::uint64_t members = 0;
+/// Of the chunks with the oldest request the shortest run that saves nearly as much as the best: in itself,
+/// against its requests one by one, and in all.
+std::uint64_t Grouping::shortest_members(const Question& question, const Chunk& best,
+                                         double least) noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const BatchRows run = batch_rows(question, question.waiting[sorted_[i].index].rows);
+    const CostTable::Place place = question.cost.place_of_elements(sorted_[i].elements);
+    alone_[i + 1] = alone_[i] + question.cost.seconds(run.place, place);
+  }
+  const auto share = [&](const Chunk& chunk) {
+    return chunk.seconds / (alone_[chunk.end] - alone_[chunk.begin]);
+  };
+  const double own = 1.0 - question.limits.tolerance;
+  const double worth = share(best) * (1.0 + kEqual);
+  Chunk shortest = best;
   for (std::size_t end = count_; end > oldest_; --end) {
     for_each_chunk_before(end, question, [&](const Chunk& chunk) {
-      if (chunk.begin > oldest_ || chunk.seconds > shortest) return;
-      const double total = before_[chunk.begin] + chunk.seconds * own_share + from_[end];
-      if (total > least * (1.0 + kEqual)) return;
-      if (chunk.seconds == shortest && chunk.members < members) return;
-      shortest = chunk.seconds;
-      members = chunk.members;
+      if (chunk.begin > oldest_ || chunk.seconds >= shortest.seconds) return;
+      const double total = before_[chunk.begin] + chunk.seconds * own + from_[end];
+      if (total <= least * (1.0 + kEqual) && share(chunk) * own <= worth) shortest = chunk;
     });
   }
-  return members;
+  return shortest.members;
 }
 
 std::span<const std::uint16_t> Grouping::indices_of(std::uint64_t members) noexcept {

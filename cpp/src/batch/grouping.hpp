@@ -35,6 +35,12 @@ struct GroupCandidate {
   std::array<std::int64_t, ModelSpec::kMaxDimensions> sizes{};
 };
 
+/// Bytes of a padded row in one tensor: `bytes` times the sizes of its dimensions, one of which may recur.
+struct RowBytes {
+  double bytes = 0.0;
+  std::array<std::uint8_t, ModelSpec::kMaxDimensions> times{};  // how often each size is a factor
+};
+
 /// What a batch may be. A request that is alone may run whatever these say.
 struct GroupLimits {
   std::uint32_t largest_rows = 1;
@@ -45,10 +51,10 @@ struct GroupLimits {
   /// If not empty the rows of a batch are filled up to the smallest of these that fits; above the largest they
   /// are not.
   std::span<const std::size_t> batch_gears;
-  /// Of rows, as filled, times padded elements of a row and what each row has beside them; 0: no bound.
-  double largest_elements = 0.0;
-  double fixed_elements = 0.0;
-  /// Of a batch's own seconds: what it may cost more in all than the best one, if it is smaller. Whoever waits
+  /// Of all rows, as filled, together; 0: no bound.
+  double largest_bytes = 0.0;
+  std::span<const RowBytes> row_bytes;
+  /// How much dearer a row may be than in the best batch, relatively, if the batch is smaller. Whoever waits
   /// then waits less.
   double tolerance = 0.0;
 };
@@ -70,9 +76,9 @@ class Grouping {
   static constexpr std::size_t kLookAhead = 64;
 
   /// Indices into `waiting`, which stands oldest first, of the batch that is to run next; rising. Among them is
-  /// 0, unless nothing waits. Of batches that cost little more than the best (GroupLimits::tolerance) it is the
-  /// shortest run; of batches that are equally good, the one of the older requests: that with
-  /// the first request that the other lacks. Valid until the next call.
+  /// 0, unless nothing waits. Where rows cost little more in a smaller batch than in the best one
+  /// (GroupLimits::tolerance) it is the shortest run; of batches that are equally good, the one of the older
+  /// requests: that with the first request that the other lacks. Valid until the next call.
   std::span<const std::uint16_t> choose(std::span<const GroupCandidate> waiting,
                                         const GroupLimits& limits, const CostTable& cost) noexcept;
 
@@ -97,11 +103,13 @@ class Grouping {
   /// Neighbours in the sorted order, from `begin` on.
   struct Chunk {
     std::size_t begin;
+    std::size_t end;
     double seconds;
     std::uint64_t members;  // bit 63 - i for index i: the larger number has the older requests
   };
 
   static bool alike(const Question& question, const Item& a, const Item& b) noexcept;
+  static const std::int64_t* padded_sizes_of(const Question& question, const Item& item) noexcept;
   static BatchRows batch_rows(const Question& question, std::size_t rows) noexcept;
   void sort(const Question& question) noexcept;
   void place_rows(const Question& question) noexcept;
@@ -112,7 +120,8 @@ class Grouping {
   template <class Seconds>
   static std::size_t rows_that_pay(const Question& question, Seconds seconds) noexcept;
   std::uint64_t best_members(const Question& question) noexcept;
-  std::uint64_t shortest_members(const Question& question, double least) const noexcept;
+  std::uint64_t shortest_members(const Question& question, const Chunk& best,
+                                 double least) noexcept;
   std::span<const std::uint16_t> indices_of(std::uint64_t members) noexcept;
 
   std::size_t count_ = 0;        // requests that are looked at
@@ -122,6 +131,7 @@ class Grouping {
   std::array<BatchRows, kLookAhead + 1> placed_{};  // [rows]
   std::array<double, kLookAhead + 1> before_{};     // [i]: least cost of the first i, up to oldest_
   std::array<double, kLookAhead + 1> from_{};  // [i]: least cost of those from i on, behind oldest_
+  std::array<double, kLookAhead + 1> alone_{};  // [i]: cost of the first i, each by itself
   std::array<std::uint16_t, kLookAhead> chosen_{};
 };
 

@@ -43,6 +43,7 @@ std::byte* PayloadArena::acquire(std::size_t size_bytes) noexcept {
   piece->free = false;
   used_ += piece->bytes;
   peak_ = std::max(peak_, used_);
+  touched_ = std::max(touched_, offset_of(piece) + piece->bytes);
   return reinterpret_cast<std::byte*>(piece) + kAlignment;
 }
 
@@ -98,11 +99,18 @@ void PayloadArena::unlink(Piece* piece) noexcept {
 
 std::size_t PayloadArena::give_back() noexcept {
   std::size_t bytes = 0;
-  for (Piece* piece = free_; piece != nullptr; piece = piece->next_free) {
-    const std::byte* const inside = reinterpret_cast<std::byte*>(piece) + kAlignment;
-    bytes += pages_.give_back(static_cast<std::size_t>(inside - pages_.data()),
-                              piece->bytes - kAlignment);
+  std::size_t used_up_to = 0;
+  for (Piece* piece = piece_at(pages_.data()); piece != nullptr && offset_of(piece) < touched_;
+       piece = behind(piece)) {
+    const std::size_t inside = offset_of(piece) + kAlignment;
+    const std::size_t end = std::min(offset_of(piece) + piece->bytes, touched_);
+    if (!piece->free) {
+      used_up_to = end;
+    } else if (inside < end) {
+      bytes += pages_.give_back(inside, end - inside);
+    }
   }
+  touched_ = used_up_to;
   return bytes;
 }
 

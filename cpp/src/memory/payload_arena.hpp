@@ -38,7 +38,7 @@ class PayloadArena {
   std::size_t take_peak_bytes() noexcept { return std::exchange(peak_, used_); }
   std::size_t total_bytes() const noexcept { return pages_.size_bytes(); }
   std::size_t resident_bytes() const noexcept { return pages_.resident_bytes(); }
-  /// Gives the pages inside free pieces back. Returns their bytes.
+  /// Gives the pages inside free pieces back that were in use. Returns their bytes.
   std::size_t give_back() noexcept;
   /// Walks all pieces.
   bool invariants_hold() const noexcept;
@@ -57,6 +57,9 @@ class PayloadArena {
   Piece* piece_at(std::byte* address) const noexcept { return reinterpret_cast<Piece*>(address); }
   std::byte* end() const noexcept { return pages_.data() + bytes_; }
   Piece* behind(Piece* piece) const noexcept;
+  std::size_t offset_of(const Piece* piece) const noexcept {
+    return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(piece) - pages_.data());
+  }
   void make_whole() noexcept;
   void link(Piece* piece) noexcept;
   void unlink(Piece* piece) noexcept;
@@ -67,7 +70,8 @@ class PayloadArena {
   std::size_t bytes_ = 0;  // used for pieces: whole alignments
   std::size_t largest_ = 0;
   std::size_t used_ = 0;
-  std::size_t peak_ = 0;  // of used_
+  std::size_t peak_ = 0;     // of used_
+  std::size_t touched_ = 0;  // nobody has used what is behind it
   Piece* free_ = nullptr;
 };
 

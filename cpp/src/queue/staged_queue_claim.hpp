@@ -78,10 +78,11 @@ std::size_t StagedQueue<P, Part, Chooser>::unsafe_room(std::size_t wanted, Key k
 template <class P, class Part, class Chooser>
 Claim StagedQueue<P, Part, Chooser>::unsafe_claim(std::uint32_t rows, Key key, bool,
                                                   std::size_t) noexcept {
-  if (free_rows_ < (exclusive_ ? rows : 1)) return {};
-  const auto part = exclusive_ ? rows
-                               : static_cast<std::uint32_t>(std::min<std::size_t>(
-                                     {rows, rows_that_fit(*key), free_rows_}));
+  // Not what there is room for: a request that is not cut stays whole, and others in large parts.
+  const auto part =
+      exclusive_ ? rows
+                 : static_cast<std::uint32_t>(std::min<std::size_t>(rows, rows_that_fit(*key)));
+  if (part > free_rows_) return {};
   std::byte* const payload = arena_.acquire(key->payload_bytes(part));
   if (payload == nullptr) {
     short_of_room_ = true;

@@ -25,6 +25,7 @@ constexpr std::size_t kFewSizes = 3;
 constexpr Nanoseconds kBudget = 5'000'000'000;
 constexpr Nanoseconds kLoneBudget = 2'000'000'000;
 constexpr double kShortRun = 0.02;  // seconds
+constexpr double kLoneRuns = 6.0;   // of a size whose runs are long
 // How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
 constexpr std::int64_t kUsualLength = 128;
 
@@ -292,7 +293,8 @@ double least_lone_work(ShapedModel& model, std::vector<Column>& columns) {
   double least_work = 0.0;
   bool kept = false;
   for (Column* const column : falling) {
-    if (StdPlatform::now() > end) break;
+    const double left = static_cast<double>(end - StdPlatform::now()) * 1e-9;
+    if (column->seconds.begin()->second * kLoneRuns > left) continue;
     column->lone_gain = ColumnTimer(model, *column).lone_gain();
     if (column->lone_gain < kLoneWorthRunning) break;
     least_work = static_cast<double>(column->seconds.begin()->first) * column->elements;

@@ -120,6 +120,22 @@ TEST(Former, GearOfDimsBoundsTheRows) {
               2U);
 }
 
+TEST(Former, GearOfDimsWithABatchOfItsOwnTakesAllThatItHolds) {
+  FormerSetup setup = padded(8);
+  setup.plan.size_gears = {{10}, {100}};
+  setup.cost = CostTable({4}, {10.0, 100.0}, {1.0, 2.0});  // nothing is known of fewer rows
+  setup.tolerance = 0.03;
+  const Waiting waiting(std::vector<Waiting::Line>(6, {.length = 9, .most_rows = 4}));
+  EXPECT_EQ(waiting.chosen_by(setup).size(), 4U);
+}
+
+TEST(Former, EmptyRowsShareTheCostOfARun) {
+  FormerSetup setup = equal_shapes(8);
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {101, 102, 102, 104});
+  setup.tolerance = 0.03;
+  EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {0})).chosen_by(setup).size(), 8U);
+}
+
 TEST(Former, GearWithoutABatchOfItsOwnBoundsNothing) {
   const FormerSetup setup = equal_shapes(3);
   EXPECT_THAT(Waiting({{5}, {5}, {5}, {5}}).chosen_by(setup), ElementsAre(0, 1, 2));
@@ -127,8 +143,8 @@ TEST(Former, GearWithoutABatchOfItsOwnBoundsNothing) {
 
 TEST(Former, EqualSizesRunInBatchesThatPayAtTheirSize) {
   FormerSetup setup = equal_shapes(8);
-  // A run costs 10 beside 1 an element: company pays for short rows.
-  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {11, 12, 12, 14});
+  // A run costs 100 beside 1 an element: company pays for short rows.
+  setup.cost = CostTable({1, 2}, {1.0, 2.0}, {101, 102, 102, 104});
   setup.tolerance = 0.03;
   EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {10})).chosen_by(setup).size(), 8U);
   EXPECT_EQ(Waiting(std::vector<Waiting::Line>(8, {10000})).chosen_by(setup).size(), 1U);

@@ -18,6 +18,7 @@ namespace dynbatch::testing {
 using Indices = std::vector<std::uint16_t>;
 
 constexpr double kForbidden = std::numeric_limits<double>::infinity();
+constexpr double kElementBytes = 4.0;
 
 inline std::vector<GroupCandidate> of_lengths(std::initializer_list<std::int64_t> lengths) {
   std::vector<GroupCandidate> waiting;
@@ -76,9 +77,17 @@ inline double cost_of(const std::vector<GroupCandidate>& waiting, const Indices&
     if (fewest != kForbidden) elements = fewest;
   }
   const auto filled = static_cast<double>(filled_rows(rows, limits.batch_gears));
-  if (limits.largest_elements > 0.0 && filled * elements > limits.largest_elements) allowed = false;
+  if (limits.largest_bytes > 0.0 && filled * elements * kElementBytes > limits.largest_bytes)
+    allowed = false;
   if (!allowed && batch.size() > 1) return kForbidden;
   return cost.seconds(static_cast<std::size_t>(filled), elements);
+}
+
+/// A row of one tensor that has every dimension once.
+inline RowBytes one_tensor() {
+  RowBytes row{.bytes = kElementBytes};
+  row.times.fill(1);
+  return row;
 }
 
 /// The limits' lists, with the limits over them.
@@ -87,7 +96,8 @@ struct OwnedLimits {
   std::vector<std::size_t> batch_gears;
   std::uint32_t largest_rows = 1;
   std::size_t dimensions = 1;
-  double largest_elements = 0.0;
+  double largest_bytes = 0.0;
+  std::vector<RowBytes> row_bytes = {one_tensor()};
   double tolerance = 0.0;
 
   GroupLimits view() const {
@@ -95,7 +105,8 @@ struct OwnedLimits {
             .dimensions = dimensions,
             .size_gears = size_gears,
             .batch_gears = batch_gears,
-            .largest_elements = largest_elements,
+            .largest_bytes = largest_bytes,
+            .row_bytes = row_bytes,
             .tolerance = tolerance};
   }
 };
@@ -114,7 +125,7 @@ inline OwnedLimits random_limits(std::mt19937_64& random, std::size_t dimensions
   if (below(2) == 0) {
     for (std::uint64_t g = 0; g < 1 + below(3); ++g) limits.batch_gears.push_back(1 + below(8));
   }
-  if (below(2) == 0) limits.largest_elements = static_cast<double>(50 + below(400));
+  if (below(2) == 0) limits.largest_bytes = kElementBytes * static_cast<double>(50 + below(400));
   if (below(2) == 0) limits.tolerance = 0.05 * static_cast<double>(1 + below(4));
   return limits;
 }

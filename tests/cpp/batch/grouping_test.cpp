@@ -23,8 +23,12 @@ TEST(Grouping, NothingWaitsNothingRuns) {
 
 TEST(Grouping, LoneRequestRunsWhateverTheLimitsSay) {
   const std::vector<std::vector<std::int64_t>> gears{{16}};
-  const GroupLimits limits{
-      .largest_rows = 4, .dimensions = 1, .size_gears = gears, .largest_elements = 10};
+  const std::vector<RowBytes> row{one_tensor()};
+  const GroupLimits limits{.largest_rows = 4,
+                           .dimensions = 1,
+                           .size_gears = gears,
+                           .largest_bytes = 10,
+                           .row_bytes = row};
   EXPECT_THAT(chosen({{.rows = 9, .sizes = {50}}}, limits, {}), ElementsAre(0));
   EXPECT_THAT(chosen({{.rows = 9, .sizes = {50}}, {.rows = 1, .sizes = {2}}}, limits, {}),
               ElementsAre(0));
@@ -104,6 +108,18 @@ TEST(Grouping, OfEqualLengthsTheFewestThatPayRunTogether) {
   EXPECT_THAT(chosen(waiting, limits, cost), ElementsAre(0, 1, 2, 3));
   limits.tolerance = 0.03;
   EXPECT_THAT(chosen(waiting, limits, cost), ElementsAre(0, 1));
+}
+
+TEST(Grouping, BytesAreThoseOfEachTensorAtItsPaddedSizes) {
+  // [n, n] and [m], 1 byte an element.
+  const std::vector<RowBytes> rows{{.bytes = 1, .times = {2, 0}}, {.bytes = 1, .times = {0, 1}}};
+  GroupLimits limits{.largest_rows = 8, .dimensions = 2, .largest_bytes = 1000, .row_bytes = rows};
+  const CostTable few_runs({1, 2}, {1, 2}, {1e9 + 1, 1e9 + 2, 1e9 + 2, 1e9 + 4});
+  const GroupCandidate wide{.rows = 1, .sizes = {10, 300}};
+  EXPECT_THAT(chosen({wide, wide, wide}, limits, few_runs), ElementsAre(0, 1));
+  const GroupCandidate square{.rows = 1, .sizes = {30, 1}};
+  EXPECT_THAT(chosen({wide, wide, square}, limits, few_runs), ElementsAre(0, 1));
+  EXPECT_THAT(chosen({square, wide}, limits, few_runs), ElementsAre(0));
 }
 
 TEST(Grouping, OfDifferentLengthsTheShortestRunThatPaysIsTaken) {

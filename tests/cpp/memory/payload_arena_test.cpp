@@ -90,6 +90,7 @@ TEST(PayloadArena, GivesBackThePagesOfFreePiecesAloneAndGoesOn) {
   EXPECT_GT(given_back, kBytes / 2);
   EXPECT_EQ(arena.resident_bytes(), resident - given_back);
   EXPECT_EQ(std::count(kept, kept + 100, std::byte{7}), 100);
+  EXPECT_EQ(arena.give_back(), 0U);  // nobody has used it since
   EXPECT_TRUE(arena.invariants_hold());
   arena.release(kept);
   expect_whole(arena);

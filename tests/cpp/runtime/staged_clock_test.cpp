@@ -110,7 +110,7 @@ TEST(StagedClock, MemoryOfABurstIsGivenBackAfterAWhile) {
     ManualPlatform::advance(LowerGear::kSpan / (LowerGear::kRuns - 2));
     held.submit(2 + i % 2);  // comes by when the one before is due
   }
-  EXPECT_GT(held.given_back_bytes(), 200'000 * sizeof(float));
+  EXPECT_GT(held.given_back_bytes(), 190'000 * sizeof(float));  // whole pages
   EXPECT_GT(held.shapes.size(), LowerGear::kRuns);
 }
 

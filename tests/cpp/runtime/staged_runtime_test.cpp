@@ -120,7 +120,7 @@ TEST(StagedRuntime, QueueCapacityCountsRows) {
   EXPECT_EQ(held.submit(row_of(3)).code(), ErrorCode::queue_full);
 }
 
-TEST(StagedRuntime, QueueIsFullByEntries) {
+TEST(StagedRuntime, QueueIsFullByRows) {
   BatchingOptions options;
   options.max_batch_size = 1;
   options.queue_capacity = 2;
