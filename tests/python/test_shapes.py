@@ -310,7 +310,7 @@ def test_gear_of_dims_is_filled_with_requests_before_it_is_filled_up(
         image = np.zeros((1, 1, 8, 8), np.float32)
         for future in [served.submit(image) for _ in range(8)]:
             future.result()
-        stats = served.stats()
+    stats = served.stats()
     assert (stats.batches, stats.rows, stats.closed_full) == (2, 8, 2)
 
 
