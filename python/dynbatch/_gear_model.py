@@ -7,7 +7,6 @@ from typing import Any
 
 from dynbatch import _core
 from dynbatch._declarations import Input, Output
-from dynbatch._errors import InvalidArgument
 from dynbatch._executors import (
     OnnxOptions,
     Providers,

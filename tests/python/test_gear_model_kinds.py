@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import dynbatch
@@ -149,8 +150,8 @@ def test_gears_are_told_with_their_kind_bytes_and_times() -> None:
 
 
 def test_gear_for_rows(models: dict[str, Path]) -> None:
-    for options in ({}, {"input_shape": {"x": (-1, 64)}}):
-        model = dynbatch.GearModel(models["one_gemm"], gears=[8, 2, 4], **options)
+    for shape in (None, {"x": (-1, 64)}):
+        model = dynbatch.GearModel(models["one_gemm"], gears=[8, 2, 4], input_shape=shape)
         assert model.gear_for(3) == 4
         assert model.gear_for(7, choice="lower") == 4
         assert model.gear_for(6, choice="nearest") == 8
@@ -219,8 +220,64 @@ def test_what_does_not_fit_is_named(
 
 
 def test_free_dimensions_without_gears_say_what_to_do(models: dict[str, Path]) -> None:
-    with pytest.raises(dynbatch.ModelError, match="dynbatch compile.*gears="):
+    with pytest.raises(dynbatch.ModelError, match=r"dynbatch compile.*gears="):
         dynbatch.GearModel(models["one_gemm"])
+
+
+def compiled(path: Path, folder: Path, *lines: str) -> Path:
+    """The model with gears in its metadata, as the core writes them."""
+    model = onnx.load(path)
+    model.metadata_props.add(key="dynbatch.gears", value="\n".join(("format 1", *lines)))
+    onnx.save(model, folder / "compiled.onnx")
+    return folder / "compiled.onnx"
+
+
+def test_a_compiled_model_brings_its_gears(models: dict[str, Path], tmp_path: Path) -> None:
+    path = compiled(
+        models["one_gemm"],
+        tmp_path,
+        "kind batch",
+        "input x dtype=float32 shape=[-1,64]",
+        "output y dtype=float32",
+        "gear sizes=[4] seconds=0.25 output=[4,64]",
+        "gear sizes=[1] seconds=0 output=[1,64]",
+    )
+    run = session(models["one_gemm"])
+    for source in (path, path.read_bytes()):
+        model = dynbatch.GearModel(source)
+        assert [gear.batch_size for gear in model.gears.gears] == [4, 1]
+        assert model.gears.gears[0].seconds == 0.25
+        assert 0 < model.gears.gears[1].seconds < 0.25
+        for size in (1, 4):
+            model.set_dynamic_batch_size(size)
+            feeds = case_named("one_gemm").feeds(size)
+            for key, expected in answers_of(run, feeds).items():
+                np.testing.assert_array_equal(model.execute(feeds)[key], expected, strict=True)
+    told = dynbatch.GearModel(path, dims=[(3,)])
+    assert [gear.sizes for gear in told.gears.gears] == [(3,)]
+
+
+def test_gears_of_another_model_are_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    foreign = compiled(
+        models["one_gemm"],
+        tmp_path,
+        "kind batch",
+        "input x dtype=float32 shape=[-1,65]",
+        "output y dtype=float32",
+        "gear sizes=[4] seconds=0 output=[4,64]",
+    )
+    with pytest.raises(dynbatch.ModelError, match=r"dynbatch.gears, does not fit.*65"):
+        dynbatch.GearModel(foreign)
+    wrong_output = compiled(
+        models["one_gemm"],
+        tmp_path,
+        "kind batch",
+        "input x dtype=float32 shape=[-1,64]",
+        "output y dtype=float32",
+        "gear sizes=[4] seconds=0 output=[4,63]",
+    )
+    with pytest.raises(dynbatch.ModelError, match=r"\[4, 64\], and \[4, 63\] were told"):
+        dynbatch.GearModel(wrong_output)
 
 
 def test_an_output_whose_shape_is_not_constant_is_refused(models: dict[str, Path]) -> None:
