@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <new>
 #include <numeric>
 #include <random>
 #include <string>
@@ -58,6 +59,7 @@ class GearTrial {
         gear_(model.gears[gear]),
         tensors_(tensors) {
     for (const WholeTensor& input : tensors.inputs) {
+      if (input.size_bytes > std::vector<std::byte>().max_size()) throw std::bad_alloc();
       values_.emplace_back(input.size_bytes);
       addresses_.push_back(values_.back().data());
     }
@@ -155,8 +157,16 @@ class GearTrial {
 
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
                const std::vector<GearTensors>& tensors) {
-  for (const std::size_t gear : largest_first(tensors))
-    GearTrial(session, model, gear, tensors[gear]).run();
+  for (const std::size_t gear : largest_first(tensors)) {
+    try {
+      GearTrial(session, model, gear, tensors[gear]).run();
+    } catch (const std::bad_alloc&) {
+      throw Error(ErrorCode::model, "gear " + gear_name(model, gear) +
+                                        ": no memory for inputs of " +
+                                        std::to_string(input_bytes(tensors[gear])) +
+                                        " bytes: use fewer or smaller gears");
+    }
+  }
 }
 
 }  // namespace dynbatch

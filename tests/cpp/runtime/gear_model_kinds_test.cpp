@@ -352,6 +352,16 @@ TEST(GearModelKinds, GearsTooLargeToCountAreRefused) {
               HasSubstr("fewer or smaller"));
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // these end the process instead
+TEST(GearModelKinds, GearsTooLargeForMemoryAreRefused) {
+  EXPECT_THAT(message_of([] {
+                load(affine({"n", 1024}), gears_of(GearKind::batch, {{1}, {INT64_C(1) << 45}}));
+              }),
+              AllOf(HasSubstr("gear 35184372088832: no memory"), HasSubstr("fewer or smaller")));
+}
+#endif
+
 TEST(GearModelKinds, OutputsWhoseShapeDependsOnValuesAreRefused) {
   const OnnxGraph graph = OnnxGraph()
                               .input("x", DataType::boolean, {"n"})
