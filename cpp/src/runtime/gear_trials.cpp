@@ -156,8 +156,10 @@ class GearTrial {
 }  // namespace
 
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
-               const std::vector<GearTensors>& tensors) {
+               const std::vector<GearTensors>& tensors,
+               const std::function<void(std::size_t gear)>& before) {
   for (const std::size_t gear : largest_first(tensors)) {
+    if (before) before(gear);
     try {
       GearTrial(session, model, gear, tensors[gear]).run();
     } catch (const std::bad_alloc&) {
