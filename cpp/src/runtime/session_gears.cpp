@@ -142,22 +142,26 @@ void SessionGears::check_inputs(std::size_t gear, std::span<const InputView> inp
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const InputView& input = inputs[i];
-    const std::string name = "input '" + spec_.inputs[i].name + "': expected ";
+    const auto refuse_input = [&](const std::string& what, const std::string& got) {
+      refuse("input '" + spec_.inputs[i].name + "': expected " + what + got);
+    };
     if (input.dtype != expected[i].dtype) {
-      refuse(name + "dtype " + name_of(expected[i].dtype) + ", got " + name_of(input.dtype));
+      refuse_input(std::string("dtype ") + name_of(expected[i].dtype),
+                   std::string(", got ") + name_of(input.dtype));
     }
     if (!input.shape.valid() || !std::ranges::equal(input.shape.dims(), expected[i].shape)) {
-      const bool is_only = compiled_.gears[gear].sizes.empty();
-      const std::string of_gear = is_only
-                                      ? ""
-                                      : ", as in the chosen gear " + gear_name(compiled_, gear) +
-                                            " of " + gear_names(compiled_);
-      refuse(name + "shape " + dims_text(expected[i].shape) + of_gear + "; got " +
-             to_string(input.shape));
+      refuse_input("shape " + dims_text(expected[i].shape) + of_gear(gear),
+                   "; got " + to_string(input.shape));
     }
     if (input.data == nullptr && expected[i].size_bytes > 0)
-      refuse(name + "data, got a null pointer");
+      refuse_input("data", ", got a null pointer");
   }
+}
+
+/// ", as in the chosen gear 4 of 1, 2, 4, 8".
+std::string SessionGears::of_gear(std::size_t gear) const {
+  if (compiled_.gears[gear].sizes.empty()) return "";
+  return ", as in the chosen gear " + gear_name(compiled_, gear) + " of " + gear_names(compiled_);
 }
 
 MemoryPlan SessionGears::memory_plan() const {
