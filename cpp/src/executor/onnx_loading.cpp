@@ -9,15 +9,6 @@
 namespace dynbatch {
 namespace {
 
-OnnxModelDescription describe(const OrtLibrary& library, const ort::Session* session,
-                              const OnnxRuntimeOptions& options) {
-  return {.library_path = library.path,
-          .library_version = library.version,
-          .metadata = read_metadata(library.api, session),
-          .inputs = read_inputs(library.api, session),
-          .outputs = read_outputs(library.api, session, options.outputs)};
-}
-
 /// What `make` makes; what it throws says that the model's own metadata has a part in it.
 template <class Make>
 auto naming_metadata(const OnnxModelMetadata& metadata, Make make) {
@@ -44,6 +35,15 @@ ort::Handle<ort::Session> open_lone(const OrtLibrary& library, const OnnxModelSo
 
 }  // namespace
 
+OnnxModelDescription describe_model(const OrtLibrary& library, const ort::Session* session,
+                                    const OnnxRuntimeOptions& options) {
+  return {.library_path = library.path,
+          .library_version = library.version,
+          .metadata = read_metadata(library.api, session),
+          .inputs = read_inputs(library.api, session),
+          .outputs = read_outputs(library.api, session, options.outputs)};
+}
+
 LoadedOnnxModel load_onnx_model(const OrtLibrary& library, const OnnxModelSource& source,
                                 const OnnxRuntimeOptions& options) {
   LoadedOnnxModel model;
@@ -51,10 +51,10 @@ LoadedOnnxModel load_onnx_model(const OrtLibrary& library, const OnnxModelSource
   if (binds) {
     // A session that has bound a dimension no longer tells its name.
     model.description =
-        describe(library, open_session_to_inspect(library, source, options).get(), options);
+        describe_model(library, open_session_to_inspect(library, source, options).get(), options);
   } else {
     model.session = open_session(library, source, options);
-    model.description = describe(library, model.session.get(), options);
+    model.description = describe_model(library, model.session.get(), options);
   }
   const OnnxModelMetadata& metadata = model.description.metadata;
   const OnnxRuntimeOptions declared = with_onnx_declarations(options, metadata);

@@ -16,6 +16,10 @@ struct LoadedOnnxModel {
   ort::Handle<ort::Session> lone_session;  // null: a lone run is like any other
 };
 
+/// What a session tells of its model. Throws Error(model) for types that no batch can hold.
+OnnxModelDescription describe_model(const OrtLibrary& library, const ort::Session* session,
+                                    const OnnxRuntimeOptions& options);
+
 /// Throws as make_onnxruntime_executor does.
 LoadedOnnxModel load_onnx_model(const OrtLibrary& library, const OnnxModelSource& source,
                                 const OnnxRuntimeOptions& options);

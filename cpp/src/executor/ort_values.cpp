@@ -5,8 +5,6 @@
 
 namespace dynbatch {
 
-namespace {
-
 ort::Status* make_value(const OrtLibrary& library, DataType dtype,
                         std::span<const std::int64_t> dims, std::size_t size, const std::byte* data,
                         ort::Value** made) noexcept {
@@ -18,8 +16,6 @@ ort::Status* make_value(const OrtLibrary& library, DataType dtype,
       library.cpu_memory, const_cast<std::byte*>(address), size, dims.data(), dims.size(),
       static_cast<ort::ElementType>(dtype), made);
 }
-
-}  // namespace
 
 ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::size_t rows,
                         const std::byte* data, ort::Value** made) noexcept {

@@ -22,7 +22,12 @@ namespace dynbatch {
 ort::Status* make_value(const OrtLibrary& library, const TensorSpec& spec, std::size_t rows,
                         const std::byte* data, ort::Value** made) noexcept;
 
-/// The same with a whole shape.
+/// The same with a whole shape, of `size` bytes.
+ort::Status* make_value(const OrtLibrary& library, DataType dtype,
+                        std::span<const std::int64_t> dims, std::size_t size, const std::byte* data,
+                        ort::Value** made) noexcept;
+
+/// The same with a whole shape of known dimensions.
 ort::Status* make_value(const OrtLibrary& library, DataType dtype, const Shape& shape,
                         const std::byte* data, ort::Value** made) noexcept;
 

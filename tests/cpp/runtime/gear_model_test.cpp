@@ -93,8 +93,9 @@ TEST(GearModel, GearsAreChecked) {
 }
 
 TEST(GearModel, NeedsAnExecutor) {
-  EXPECT_THAT(error_of(ErrorCode::invalid_argument, [] { GearModel(nullptr, {1}); }),
-              HasSubstr("executor"));
+  EXPECT_THAT(
+      error_of(ErrorCode::invalid_argument, [] { GearModel(std::unique_ptr<Executor>(), {1}); }),
+      HasSubstr("executor"));
 }
 
 TEST(GearModel, MemoryPlanIsThatOfTheLargestGear) {

@@ -1,0 +1,19 @@
+// Runs of every gear at load, on made-up inputs: they find the shapes of its outputs, or check them, and warm ONNX
+// Runtime up. The largest gear is run first, so that its memory is there for the others.
+#pragma once
+
+#include <vector>
+
+#include <dynbatch/compiled_model.hpp>
+
+#include "executor/ort_whole_session.hpp"
+
+namespace dynbatch {
+
+/// Completes output_shapes and seconds of `model.gears`. One run of a gear whose shapes and time are known, else
+/// four. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the shapes are others than
+/// were told, depend on the values of the inputs, or cannot be found since the model refuses made-up values.
+void try_gears(const OrtWholeSession& session, CompiledModel& model,
+               const std::vector<GearTensors>& tensors);
+
+}  // namespace dynbatch
