@@ -29,28 +29,30 @@
 
 #define ACL_SUCCESS 0
 #define ACL_ERROR_NONE 0
-#define ACL_ERROR_INVALID_PARAM 100000  // a null, unknown or destroyed handle, an index, a name, a zero
-#define ACL_ERROR_UNINITIALIZE 100001   // aclFinalize() without aclInit()
+#define ACL_ERROR_INVALID_PARAM \
+  100000  // a null, unknown or destroyed handle, an index, a name, a zero
+#define ACL_ERROR_UNINITIALIZE 100001  // aclFinalize() without aclInit()
 #define ACL_ERROR_REPEAT_INITIALIZE 100002
-#define ACL_ERROR_INVALID_FILE 100003                         // the configuration of aclInit()
-#define ACL_ERROR_REPEAT_FINALIZE 100037                      // aclFinalize() twice
-#define ACL_ERROR_GE_PARAM_INVALID 145000                     // number or size of buffers
-#define ACL_ERROR_GE_EXEC_NOT_INIT 145001                     // aclInit() was not called
-#define ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID 145002           // no file that can be read
-#define ACL_ERROR_GE_EXEC_MODEL_ID_INVALID 145003             // unknown, or unloaded
-#define ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID 145006      // damaged, or cut off
-#define ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID 145011        // the shape input has no memory
-#define ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID 145012      // ... or too little; other dims than the model's
-#define ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID 145013        // not a gear of the model, of any kind
-#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015                    // no model here has AIPP
-#define ACL_ERROR_RT_PARAM_INVALID 107000                     // a device that is not there, a copy beyond its room
-#define ACL_ERROR_RT_CONTEXT_NULL 107002                      // aclrtSetDevice() was not called on this thread
-#define ACL_ERROR_BAD_ALLOC 200000                            // no memory for what the library needs
-#define ACL_ERROR_API_NOT_SUPPORT 200001                      // tensor descriptions, models without gears
-#define ACL_ERROR_RT_MEMORY_ALLOCATION 207001                 // aclrtMalloc() found none
-#define ACL_ERROR_STORAGE_OVER_LIMIT 300000                   // more than the arrays below hold
-#define ACL_ERROR_INTERNAL_ERROR 500000                       // a fault of dynbatch
-#define ACL_ERROR_GE_FAILURE 500002                           // ONNX Runtime failed in a run
+#define ACL_ERROR_INVALID_FILE 100003                     // the configuration of aclInit()
+#define ACL_ERROR_REPEAT_FINALIZE 100037                  // aclFinalize() twice
+#define ACL_ERROR_GE_PARAM_INVALID 145000                 // number or size of buffers
+#define ACL_ERROR_GE_EXEC_NOT_INIT 145001                 // aclInit() was not called
+#define ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID 145002       // no file that can be read
+#define ACL_ERROR_GE_EXEC_MODEL_ID_INVALID 145003         // unknown, or unloaded
+#define ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID 145006  // damaged, or cut off
+#define ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID 145011    // the shape input has no memory
+#define ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID \
+  145012  // ... or too little; other dims than the model's
+#define ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID 145013  // not a gear of the model, of any kind
+#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015              // no model here has AIPP
+#define ACL_ERROR_RT_PARAM_INVALID 107000      // a device that is not there, a copy beyond its room
+#define ACL_ERROR_RT_CONTEXT_NULL 107002       // aclrtSetDevice() was not called on this thread
+#define ACL_ERROR_BAD_ALLOC 200000             // no memory for what the library needs
+#define ACL_ERROR_API_NOT_SUPPORT 200001       // tensor descriptions, models without gears
+#define ACL_ERROR_RT_MEMORY_ALLOCATION 207001  // aclrtMalloc() found none
+#define ACL_ERROR_STORAGE_OVER_LIMIT 300000    // more than the arrays below hold
+#define ACL_ERROR_INTERNAL_ERROR 500000        // a fault of dynbatch
+#define ACL_ERROR_GE_FAILURE 500002            // ONNX Runtime failed in a run
 
 #ifdef __cplusplus
 extern "C" {
@@ -172,16 +174,19 @@ DYNBATCH_ACL_EXPORT aclError aclrtFreeHost(void* hostPtr);
 /// `kind` is not used.
 DYNBATCH_ACL_EXPORT aclError aclrtMemcpy(void* dst, size_t destMax, const void* src, size_t count,
                                          aclrtMemcpyKind kind);
-DYNBATCH_ACL_EXPORT aclError aclrtMemcpyAsync(void* dst, size_t destMax, const void* src, size_t count,
-                                              aclrtMemcpyKind kind, aclrtStream stream);
-DYNBATCH_ACL_EXPORT aclError aclrtMemset(void* devPtr, size_t maxCount, int32_t value, size_t count);
+DYNBATCH_ACL_EXPORT aclError aclrtMemcpyAsync(void* dst, size_t destMax, const void* src,
+                                              size_t count, aclrtMemcpyKind kind,
+                                              aclrtStream stream);
+DYNBATCH_ACL_EXPORT aclError aclrtMemset(void* devPtr, size_t maxCount, int32_t value,
+                                         size_t count);
 
 // --- data buffers and datasets -------------------------------------------------------------------------
 
 /// Names memory of the caller's; never frees it. As an output (null, 0) asks aclmdlExecute() for memory.
 DYNBATCH_ACL_EXPORT aclDataBuffer* aclCreateDataBuffer(void* data, size_t size);
 DYNBATCH_ACL_EXPORT aclError aclDestroyDataBuffer(const aclDataBuffer* dataBuffer);
-DYNBATCH_ACL_EXPORT aclError aclUpdateDataBuffer(aclDataBuffer* dataBuffer, void* data, size_t size);
+DYNBATCH_ACL_EXPORT aclError aclUpdateDataBuffer(aclDataBuffer* dataBuffer, void* data,
+                                                 size_t size);
 DYNBATCH_ACL_EXPORT void* aclGetDataBufferAddr(const aclDataBuffer* dataBuffer);
 /// At most UINT32_MAX.
 DYNBATCH_ACL_EXPORT uint32_t aclGetDataBufferSize(const aclDataBuffer* dataBuffer);
@@ -191,30 +196,37 @@ DYNBATCH_ACL_EXPORT size_t aclDataTypeSize(aclDataType dataType);
 DYNBATCH_ACL_EXPORT aclmdlDataset* aclmdlCreateDataset(void);
 /// Leaves its buffers alone.
 DYNBATCH_ACL_EXPORT aclError aclmdlDestroyDataset(const aclmdlDataset* dataset);
-DYNBATCH_ACL_EXPORT aclError aclmdlAddDatasetBuffer(aclmdlDataset* dataset, aclDataBuffer* dataBuffer);
+DYNBATCH_ACL_EXPORT aclError aclmdlAddDatasetBuffer(aclmdlDataset* dataset,
+                                                    aclDataBuffer* dataBuffer);
 DYNBATCH_ACL_EXPORT size_t aclmdlGetDatasetNumBuffers(const aclmdlDataset* dataset);
-DYNBATCH_ACL_EXPORT aclDataBuffer* aclmdlGetDatasetBuffer(const aclmdlDataset* dataset, size_t index);
+DYNBATCH_ACL_EXPORT aclDataBuffer* aclmdlGetDatasetBuffer(const aclmdlDataset* dataset,
+                                                          size_t index);
 /// Of models with a range of shapes, which are not supported: ACL_ERROR_API_NOT_SUPPORT and null.
-DYNBATCH_ACL_EXPORT aclError aclmdlSetDatasetTensorDesc(aclmdlDataset* dataset, aclTensorDesc* tensorDesc,
-                                                        size_t index);
-DYNBATCH_ACL_EXPORT aclTensorDesc* aclmdlGetDatasetTensorDesc(const aclmdlDataset* dataset, size_t index);
+DYNBATCH_ACL_EXPORT aclError aclmdlSetDatasetTensorDesc(aclmdlDataset* dataset,
+                                                        aclTensorDesc* tensorDesc, size_t index);
+DYNBATCH_ACL_EXPORT aclTensorDesc* aclmdlGetDatasetTensorDesc(const aclmdlDataset* dataset,
+                                                              size_t index);
 
 // --- loading -------------------------------------------------------------------------------------------
 
 /// Work: the inputs and outputs of the largest gear (ONNX Runtime's own activations are not known beforehand).
 /// Weight: the model's bytes. Loads the model for it.
-DYNBATCH_ACL_EXPORT aclError aclmdlQuerySize(const char* fileName, size_t* workSize, size_t* weightSize);
-DYNBATCH_ACL_EXPORT aclError aclmdlQuerySizeFromMem(const void* model, size_t modelSize, size_t* workSize,
-                                                    size_t* weightSize);
+DYNBATCH_ACL_EXPORT aclError aclmdlQuerySize(const char* fileName, size_t* workSize,
+                                             size_t* weightSize);
+DYNBATCH_ACL_EXPORT aclError aclmdlQuerySizeFromMem(const void* model, size_t modelSize,
+                                                    size_t* workSize, size_t* weightSize);
 /// A model of `dynbatch compile`, or any ONNX model without free dimensions. Ids begin at 1.
 DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromFile(const char* modelPath, uint32_t* modelId);
 /// `model` is not used after the call.
-DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromMem(const void* model, size_t modelSize, uint32_t* modelId);
+DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromMem(const void* model, size_t modelSize,
+                                               uint32_t* modelId);
 /// The given memory is held against what aclmdlQuerySize() tells, and not used: ONNX Runtime brings its own.
-DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromFileWithMem(const char* modelPath, uint32_t* modelId, void* workPtr,
-                                                       size_t workSize, void* weightPtr, size_t weightSize);
-DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromMemWithMem(const void* model, size_t modelSize, uint32_t* modelId,
-                                                      void* workPtr, size_t workSize, void* weightPtr,
+DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromFileWithMem(const char* modelPath, uint32_t* modelId,
+                                                       void* workPtr, size_t workSize,
+                                                       void* weightPtr, size_t weightSize);
+DYNBATCH_ACL_EXPORT aclError aclmdlLoadFromMemWithMem(const void* model, size_t modelSize,
+                                                      uint32_t* modelId, void* workPtr,
+                                                      size_t workSize, void* weightPtr,
                                                       size_t weightSize);
 /// Executions that are under way end well.
 DYNBATCH_ACL_EXPORT aclError aclmdlUnload(uint32_t modelId);
@@ -232,20 +244,27 @@ DYNBATCH_ACL_EXPORT size_t aclmdlGetInputSizeByIndex(aclmdlDesc* modelDesc, size
 DYNBATCH_ACL_EXPORT size_t aclmdlGetOutputSizeByIndex(aclmdlDesc* modelDesc, size_t index);
 /// -1 where the gear says the size. A name of more than 127 characters is replaced by
 /// acl_modelId_<id>_input_<index> (or output); aclmdlGetTensorRealName() tells it.
-DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDims(const aclmdlDesc* modelDesc, size_t index, aclmdlIODims* dims);
-DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDimsV2(const aclmdlDesc* modelDesc, size_t index, aclmdlIODims* dims);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDims(const aclmdlDesc* modelDesc, size_t index,
+                                                aclmdlIODims* dims);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDimsV2(const aclmdlDesc* modelDesc, size_t index,
+                                                  aclmdlIODims* dims);
 /// Those of the largest gear.
-DYNBATCH_ACL_EXPORT aclError aclmdlGetOutputDims(const aclmdlDesc* modelDesc, size_t index, aclmdlIODims* dims);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetOutputDims(const aclmdlDesc* modelDesc, size_t index,
+                                                 aclmdlIODims* dims);
 /// Those of the gear that was set last on this model id, through whatever dataset; see
 /// dynbatchAclGetDatasetOutputDims().
-DYNBATCH_ACL_EXPORT aclError aclmdlGetCurOutputDims(const aclmdlDesc* modelDesc, size_t index, aclmdlIODims* dims);
-DYNBATCH_ACL_EXPORT const char* aclmdlGetInputNameByIndex(const aclmdlDesc* modelDesc, size_t index);
-DYNBATCH_ACL_EXPORT const char* aclmdlGetOutputNameByIndex(const aclmdlDesc* modelDesc, size_t index);
-DYNBATCH_ACL_EXPORT const char* aclmdlGetTensorRealName(const aclmdlDesc* modelDesc, const char* name);
-DYNBATCH_ACL_EXPORT aclError aclmdlGetInputIndexByName(const aclmdlDesc* modelDesc, const char* name,
-                                                       size_t* index);
-DYNBATCH_ACL_EXPORT aclError aclmdlGetOutputIndexByName(const aclmdlDesc* modelDesc, const char* name,
-                                                        size_t* index);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetCurOutputDims(const aclmdlDesc* modelDesc, size_t index,
+                                                    aclmdlIODims* dims);
+DYNBATCH_ACL_EXPORT const char* aclmdlGetInputNameByIndex(const aclmdlDesc* modelDesc,
+                                                          size_t index);
+DYNBATCH_ACL_EXPORT const char* aclmdlGetOutputNameByIndex(const aclmdlDesc* modelDesc,
+                                                           size_t index);
+DYNBATCH_ACL_EXPORT const char* aclmdlGetTensorRealName(const aclmdlDesc* modelDesc,
+                                                        const char* name);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetInputIndexByName(const aclmdlDesc* modelDesc,
+                                                       const char* name, size_t* index);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetOutputIndexByName(const aclmdlDesc* modelDesc,
+                                                        const char* name, size_t* index);
 /// NCHW for four dimensions, else ND: ONNX does not tell.
 DYNBATCH_ACL_EXPORT aclFormat aclmdlGetInputFormat(const aclmdlDesc* modelDesc, size_t index);
 DYNBATCH_ACL_EXPORT aclFormat aclmdlGetOutputFormat(const aclmdlDesc* modelDesc, size_t index);
@@ -257,27 +276,29 @@ DYNBATCH_ACL_EXPORT aclDataType aclmdlGetOutputDataType(const aclmdlDesc* modelD
 /// In the order of the compile option; a count of 0 if the gears are of another kind. `index` of
 /// aclmdlGetDynamicHW() is not used; that of the two calls below it is -1.
 DYNBATCH_ACL_EXPORT aclError aclmdlGetDynamicBatch(const aclmdlDesc* modelDesc, aclmdlBatch* batch);
-DYNBATCH_ACL_EXPORT aclError aclmdlGetDynamicHW(const aclmdlDesc* modelDesc, size_t index, aclmdlHW* hw);
-DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDynamicGearCount(const aclmdlDesc* modelDesc, size_t index,
-                                                            size_t* gearCount);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetDynamicHW(const aclmdlDesc* modelDesc, size_t index,
+                                                aclmdlHW* hw);
+DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDynamicGearCount(const aclmdlDesc* modelDesc,
+                                                            size_t index, size_t* gearCount);
 /// Each gear: all dims of all inputs, in the order of --input_shape. `gearCount`: room, at least the count.
 DYNBATCH_ACL_EXPORT aclError aclmdlGetInputDynamicDims(const aclmdlDesc* modelDesc, size_t index,
                                                        aclmdlIODims* dims, size_t gearCount);
 
 /// The gear of this dataset's executions from now on. `index` is that of the shape input, whose buffer gets the
 /// values. A call that fails leaves the gear as it was. Without one it is the largest.
-DYNBATCH_ACL_EXPORT aclError aclmdlSetDynamicBatchSize(uint32_t modelId, aclmdlDataset* dataset, size_t index,
-                                                       uint64_t batchSize);
-DYNBATCH_ACL_EXPORT aclError aclmdlSetDynamicHWSize(uint32_t modelId, aclmdlDataset* dataset, size_t index,
-                                                    uint64_t height, uint64_t width);
-DYNBATCH_ACL_EXPORT aclError aclmdlSetInputDynamicDims(uint32_t modelId, aclmdlDataset* dataset, size_t index,
-                                                       const aclmdlIODims* dims);
+DYNBATCH_ACL_EXPORT aclError aclmdlSetDynamicBatchSize(uint32_t modelId, aclmdlDataset* dataset,
+                                                       size_t index, uint64_t batchSize);
+DYNBATCH_ACL_EXPORT aclError aclmdlSetDynamicHWSize(uint32_t modelId, aclmdlDataset* dataset,
+                                                    size_t index, uint64_t height, uint64_t width);
+DYNBATCH_ACL_EXPORT aclError aclmdlSetInputDynamicDims(uint32_t modelId, aclmdlDataset* dataset,
+                                                       size_t index, const aclmdlIODims* dims);
 
 // --- executing -----------------------------------------------------------------------------------------
 
 /// Buffers of at least the gear's bytes, of which exactly those are read and written; smaller ones are answered
 /// with ACL_ERROR_GE_PARAM_INVALID.
-DYNBATCH_ACL_EXPORT aclError aclmdlExecute(uint32_t modelId, const aclmdlDataset* input, aclmdlDataset* output);
+DYNBATCH_ACL_EXPORT aclError aclmdlExecute(uint32_t modelId, const aclmdlDataset* input,
+                                           aclmdlDataset* output);
 /// Checks at once and with the gear of now, runs later. Datasets may be changed after the call, their memory not.
 DYNBATCH_ACL_EXPORT aclError aclmdlExecuteAsync(uint32_t modelId, const aclmdlDataset* input,
                                                 aclmdlDataset* output, aclrtStream stream);
@@ -285,8 +306,8 @@ DYNBATCH_ACL_EXPORT aclError aclmdlExecuteAsync(uint32_t modelId, const aclmdlDa
 /// No model has AIPP here: setting it is answered with ACL_ERROR_GE_AIPP_NOT_EXIST.
 DYNBATCH_ACL_EXPORT aclmdlAIPP* aclmdlCreateAIPP(uint64_t batchSize);
 DYNBATCH_ACL_EXPORT aclError aclmdlDestroyAIPP(const aclmdlAIPP* aippParmsSet);
-DYNBATCH_ACL_EXPORT aclError aclmdlSetInputAIPP(uint32_t modelId, aclmdlDataset* dataset, size_t index,
-                                                const aclmdlAIPP* aippParmsSet);
+DYNBATCH_ACL_EXPORT aclError aclmdlSetInputAIPP(uint32_t modelId, aclmdlDataset* dataset,
+                                                size_t index, const aclmdlAIPP* aippParmsSet);
 
 // --- beyond the published API --------------------------------------------------------------------------
 
@@ -297,10 +318,12 @@ typedef enum dynbatchAclGearChoice {
 } dynbatchAclGearChoice;
 
 /// The batch gear for so many rows. ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID if there is none.
-DYNBATCH_ACL_EXPORT aclError dynbatchAclGearForRows(uint32_t modelId, uint64_t rows, dynbatchAclGearChoice choice,
+DYNBATCH_ACL_EXPORT aclError dynbatchAclGearForRows(uint32_t modelId, uint64_t rows,
+                                                    dynbatchAclGearChoice choice,
                                                     uint64_t* batchSize);
 /// As aclmdlGetCurOutputDims(), of the gear of this dataset, whatever other threads set on the model.
-DYNBATCH_ACL_EXPORT aclError dynbatchAclGetDatasetOutputDims(uint32_t modelId, const aclmdlDataset* dataset,
+DYNBATCH_ACL_EXPORT aclError dynbatchAclGetDatasetOutputDims(uint32_t modelId,
+                                                             const aclmdlDataset* dataset,
                                                              size_t index, aclmdlIODims* dims);
 /// For models that are loaded later: ONNX Runtime's shared library (null or "": it is looked for), and the
 /// threads of a run (1).

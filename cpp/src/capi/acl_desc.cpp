@@ -47,9 +47,8 @@ std::size_t count_of(const aclmdlDesc* description, bool inputs, const char* fun
 
 std::size_t bytes_of(const aclmdlDesc* description, bool inputs, std::size_t index,
                      const char* function) {
-  return value_or<std::size_t>(function, 0, [&] {
-    return tensor_at(model_of(description).get(), inputs, index).bytes;
-  });
+  return value_or<std::size_t>(
+      function, 0, [&] { return tensor_at(model_of(description).get(), inputs, index).bytes; });
 }
 
 /// Lives as long as the model's description does, which `description` keeps.
@@ -60,8 +59,8 @@ const char* name_of(const aclmdlDesc* description, bool inputs, std::size_t inde
   });
 }
 
-aclError find_name(const aclmdlDesc* description, bool inputs, const char* name,
-                   std::size_t* index, const char* function) {
+aclError find_name(const aclmdlDesc* description, bool inputs, const char* name, std::size_t* index,
+                   const char* function) {
   return answer(function, [&] {
     require(name != nullptr && index != nullptr, "name, index: expected addresses, got null");
     const auto model = model_of(description);
@@ -69,8 +68,8 @@ aclError find_name(const aclmdlDesc* description, bool inputs, const char* name,
     const auto found = std::ranges::find_if(
         tensors, [&](const auto& each) { return each.name == name || each.short_name == name; });
     if (found == tensors.end()) {
-      refuse(ACL_ERROR_INVALID_PARAM, std::string("name: the model has no ") +
-                                          (inputs ? "input " : "output ") + name);
+      refuse(ACL_ERROR_INVALID_PARAM,
+             std::string("name: the model has no ") + (inputs ? "input " : "output ") + name);
     }
     *index = static_cast<std::size_t>(found - tensors.begin());
   });
@@ -96,8 +95,8 @@ void tell_output_dims(const ModelDescription& model, std::size_t gear, std::size
 void put_dims(aclmdlIODims* dims, const std::string& name, const std::vector<std::int64_t>& sizes) {
   require(dims != nullptr, "dims: expected where to put them, got null");
   if (sizes.size() > ACL_MAX_DIM_CNT) {
-    refuse(ACL_ERROR_STORAGE_OVER_LIMIT, "dims: there is room for 128, and the model has " +
-                                             std::to_string(sizes.size()));
+    refuse(ACL_ERROR_STORAGE_OVER_LIMIT,
+           "dims: there is room for 128, and the model has " + std::to_string(sizes.size()));
   }
   *dims = {};
   name.copy(dims->name, ACL_MAX_TENSOR_NAME_LEN - 1);

@@ -119,8 +119,8 @@ Sizes free_sizes(const ModelDescription& model, const aclmdlIODims& dims) {
   }
   if (dims.dimCount != declared.size()) {
     refuse(ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID,
-           "dims: expected the " + std::to_string(declared.size()) +
-               " dims of all inputs, got " + std::to_string(dims.dimCount));
+           "dims: expected the " + std::to_string(declared.size()) + " dims of all inputs, got " +
+               std::to_string(dims.dimCount));
   }
   Sizes sizes;
   for (std::size_t i = 0; i < declared.size() && i < ACL_MAX_DIM_CNT; ++i) {
@@ -229,9 +229,8 @@ aclError aclmdlSetDynamicBatchSize(uint32_t modelId, aclmdlDataset* dataset, siz
 
 aclError aclmdlSetDynamicHWSize(uint32_t modelId, aclmdlDataset* dataset, size_t index,
                                 uint64_t height, uint64_t width) {
-  return answer(__func__, [&] {
-    set_sizes(modelId, dataset, index, GearKind::image_size, {height, width});
-  });
+  return answer(__func__,
+                [&] { set_sizes(modelId, dataset, index, GearKind::image_size, {height, width}); });
 }
 
 aclError aclmdlSetInputDynamicDims(uint32_t modelId, aclmdlDataset* dataset, size_t index,

@@ -31,8 +31,8 @@ Allocations& allocations() {
 }
 
 [[noreturn]] void refuse_memory(std::size_t size) {
-  refuse(ACL_ERROR_RT_MEMORY_ALLOCATION, "size: there is no memory of " + std::to_string(size) +
-                                             " bytes");
+  refuse(ACL_ERROR_RT_MEMORY_ALLOCATION,
+         "size: there is no memory of " + std::to_string(size) + " bytes");
 }
 
 void give(void** memory, std::size_t size, MemoryKind kind) {
@@ -80,8 +80,7 @@ std::size_t live_allocations() {
 void check_room(std::size_t room, std::size_t count) {
   if (count <= room) return;
   refuse(ACL_ERROR_RT_PARAM_INVALID, "count: expected at most the " + std::to_string(room) +
-                                         " bytes of the destination, got " +
-                                         std::to_string(count));
+                                         " bytes of the destination, got " + std::to_string(count));
 }
 
 }  // namespace dynbatch::capi

@@ -23,7 +23,7 @@ namespace {
 
 struct Models {
   std::shared_mutex mutex;
-  std::uint32_t last_id = 0;                          // under mutex
+  std::uint32_t last_id = 0;                               // under mutex
   std::map<std::uint32_t, std::shared_ptr<Model>> loaded;  // under mutex
 };
 
@@ -119,8 +119,8 @@ void query(const Source& source, std::size_t* work, std::size_t* weight) {
 }
 
 [[noreturn]] void refuse_id(std::uint32_t id) {
-  refuse(ACL_ERROR_GE_EXEC_MODEL_ID_INVALID, "modelId: no model " + std::to_string(id) +
-                                                 " is loaded");
+  refuse(ACL_ERROR_GE_EXEC_MODEL_ID_INVALID,
+         "modelId: no model " + std::to_string(id) + " is loaded");
 }
 
 }  // namespace
@@ -159,8 +159,7 @@ aclError aclmdlQuerySize(const char* fileName, size_t* workSize, size_t* weightS
 
 aclError aclmdlQuerySizeFromMem(const void* model, size_t modelSize, size_t* workSize,
                                 size_t* weightSize) {
-  return answer(__func__,
-                [&] { query({.data = model, .size = modelSize}, workSize, weightSize); });
+  return answer(__func__, [&] { query({.data = model, .size = modelSize}, workSize, weightSize); });
 }
 
 aclError aclmdlLoadFromFile(const char* modelPath, uint32_t* modelId) {

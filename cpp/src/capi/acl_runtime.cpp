@@ -27,7 +27,7 @@ struct Context {};
 struct Process {
   std::mutex mutex;
   bool initialized = false;
-  bool finalized = false;               // once at least
+  bool finalized = false;                 // once at least
   const void* default_context = nullptr;  // a handle
 };
 
@@ -89,8 +89,9 @@ void finalize() {
 
 void require_context() {
   if (Handles<Context>::all().find(current_context) != nullptr) return;
-  refuse(ACL_ERROR_RT_CONTEXT_NULL,
-         "the calling thread has no context: call aclrtSetDevice() or aclrtSetCurrentContext() on it");
+  refuse(
+      ACL_ERROR_RT_CONTEXT_NULL,
+      "the calling thread has no context: call aclrtSetDevice() or aclrtSetCurrentContext() on it");
 }
 
 void drop_default_context() {

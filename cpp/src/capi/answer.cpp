@@ -46,8 +46,8 @@ void refuse(aclError code, std::string message) { throw Refusal{code, std::move(
 
 aclError told(const char* function, const Refusal& refusal) noexcept {
   try {
-    recent() = std::string(function) + ": " + refusal.message + " (" +
-               std::to_string(refusal.code) + ")";
+    recent() =
+        std::string(function) + ": " + refusal.message + " (" + std::to_string(refusal.code) + ")";
   } catch (...) {
     recent().clear();  // no memory for words
   }

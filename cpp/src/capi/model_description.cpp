@@ -66,10 +66,7 @@ TensorDescription described(std::string name, const std::string& short_name, Dat
 }  // namespace
 
 ModelDescription::ModelDescription(std::uint32_t id, const GearModel& model)
-    : id_(id),
-      compiled_(model.compiled()),
-      largest_(compiled_.largest()),
-      last_gear_(largest_) {
+    : id_(id), compiled_(model.compiled()), largest_(compiled_.largest()), last_gear_(largest_) {
   describe_inputs(model);
   describe_outputs(model);
 }
@@ -108,17 +105,16 @@ void ModelDescription::describe_outputs(const GearModel& model) {
   }
 }
 
-std::size_t ModelDescription::gear_of(GearKind kind,
-                                      const std::vector<std::int64_t>& sizes) const {
+std::size_t ModelDescription::gear_of(GearKind kind, const std::vector<std::int64_t>& sizes) const {
   if (!has_gears()) {
     refuse(ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID,
            "the model has no gears: compile it with --dynamic_batch_size, --dynamic_image_size or "
            "--dynamic_dims");
   }
   if (kind != compiled_.kind) {
-    refuse(ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID, std::string("the model's gears are ") +
-                                                        name_of(compiled_.kind) + ", not " +
-                                                        name_of(kind));
+    refuse(
+        ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID,
+        std::string("the model's gears are ") + name_of(compiled_.kind) + ", not " + name_of(kind));
   }
   const std::optional<std::size_t> gear = compiled_.find(sizes);
   if (gear) return *gear;

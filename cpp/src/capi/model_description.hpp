@@ -17,7 +17,7 @@ namespace dynbatch::capi {
 /// An input or output as callers see it.
 struct TensorDescription {
   std::string name;
-  std::string short_name;         // fits aclmdlIODims::name
+  std::string short_name;          // fits aclmdlIODims::name
   std::vector<std::int64_t> dims;  // of an input with -1; of an output in the largest gear
   std::size_t bytes = 0;           // enough for every gear
   aclDataType type = ACL_DT_UNDEFINED;
