@@ -28,8 +28,8 @@ struct CompiledOutput {
 };
 
 struct CompiledGear {
-  /// Of kind batch {n}, which every -1 becomes; of image_size {height, width}; of dims one for each -1 of all
-  /// inputs, in their order. Empty for the only gear of a model without -1.
+  /// Of kind batch {n}, which every -1 becomes; of image_size {height, width}, which the two -1 of an input
+  /// become; of dims one for each -1 of all inputs, in their order. Empty for the only gear of a model without -1.
   std::vector<std::int64_t> sizes;
   std::vector<std::vector<std::int64_t>> output_shapes;  // of each output, whole
   double seconds = 0.0;                                  // median of one run; 0: not measured
@@ -39,15 +39,21 @@ struct CompiledModel {
   GearKind kind = GearKind::batch;
   std::vector<CompiledInput> inputs;    // in the order in which the shapes were given
   std::vector<CompiledOutput> outputs;  // in the model's own order
-  std::vector<CompiledGear> gears;      // in the user's order; one, without sizes, if no input has a -1
+  std::vector<CompiledGear> gears;  // in the user's order; one, without sizes, if no input has a -1
+  /// Of kind batch: whether each row's answer is the same in company and alone, as far as a probe could see.
+  std::optional<bool> rows_independent;
 
   /// The whole shapes of all inputs in this gear.
   DYNBATCH_EXPORT std::vector<std::vector<std::int64_t>> input_shapes(std::size_t gear) const;
   /// The gear of exactly these sizes; none if there is none.
-  DYNBATCH_EXPORT std::optional<std::size_t> find(const std::vector<std::int64_t>& sizes) const noexcept;
+  DYNBATCH_EXPORT std::optional<std::size_t> find(
+      const std::vector<std::int64_t>& sizes) const noexcept;
   /// The gear with the most elements over all inputs; the first of several.
   DYNBATCH_EXPORT std::size_t largest() const noexcept;
 };
+
+/// Of one model.
+inline constexpr std::size_t kMostGears = 100;
 
 /// The key of the model's own metadata.
 inline constexpr const char* kCompiledModelKey = "dynbatch.gears";
@@ -55,6 +61,7 @@ inline constexpr const char* kCompiledModelKey = "dynbatch.gears";
 /// What stands there; none if the model was not compiled. Throws Error(model), which shows the line, where the
 /// text is damaged, or of a format that this version does not know.
 DYNBATCH_EXPORT std::optional<CompiledModel> compiled_model(const OnnxModelMetadata& metadata);
+/// The text. Throws Error(invalid_argument) for what it cannot tell: gears of lengths, a line break in a name.
 DYNBATCH_EXPORT std::string to_metadata(const CompiledModel& model);
 
 }  // namespace dynbatch

@@ -42,7 +42,8 @@ class DYNBATCH_EXPORT GearModel {
   /// The same with gears that are told here: kind, sizes, and the shapes of all inputs with -1, or no inputs:
   /// then those that the model declares. dtypes are the model's; outputs are found by runs, or if they are told
   /// checked by them. Throws Error(invalid_argument) where they do not fit the model.
-  GearModel(const std::string& model_path, CompiledModel gears, const OnnxRuntimeOptions& options = {});
+  GearModel(const std::string& model_path, CompiledModel gears,
+            const OnnxRuntimeOptions& options = {});
   GearModel(const void* model_data, std::size_t model_size, CompiledModel gears,
             const OnnxRuntimeOptions& options = {});
   GearModel(const GearModel&) = delete;
@@ -56,7 +57,7 @@ class DYNBATCH_EXPORT GearModel {
   /// All dimensions of all inputs, one input after the other, in the order of compiled().inputs.
   void set_input_dynamic_dims(std::span<const std::int64_t> dims);
   std::size_t dynamic_batch_size() const noexcept;  // 0 if the gears are of another kind
-  std::size_t chosen_gear() const noexcept;  // an index of compiled().gears
+  std::size_t chosen_gear() const noexcept;         // an index of compiled().gears
 
   /// The batch gear for so many rows. Throws Error(invalid_argument) if the gears are of another kind, or, of
   /// upper and lower, if there is none.

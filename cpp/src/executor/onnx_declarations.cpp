@@ -1,110 +1,21 @@
 #include "executor/onnx_declarations.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <utility>
 
-#include <dynbatch/error.hpp>
+#include "executor/metadata_words.hpp"
 
 namespace dynbatch {
 namespace {
 
-constexpr std::size_t kMostShown = 200;  // characters of a line in an error
-
-struct Line {
-  std::size_t number = 0;  // from 1
-  std::string_view text;
-};
-
-[[noreturn]] void fail(const Line& line, const std::string& expected, std::string_view got) {
-  throw Error(ErrorCode::model, std::string(kOnnxDeclarationsKey) +
-                                    " in the model's metadata, line " +
-                                    std::to_string(line.number) + ": expected " + expected +
-                                    ", got '" + std::string(got.substr(0, kMostShown)) + "' in '" +
-                                    std::string(line.text.substr(0, kMostShown)) + "'");
-}
-
-/// "key=value", or a word alone, whose key is empty.
-struct Word {
-  std::string key;
-  std::string value;
-};
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
-/// Cuts a line into words.
-class Words {
- public:
-  explicit Words(const Line& line) : line_(line), rest_(line.text) {}
-
-  std::optional<Word> next() {
-    while (!rest_.empty() && is_blank(rest_.front())) rest_.remove_prefix(1);
-    if (rest_.empty() || rest_.front() == '#') return std::nullopt;
-    Word word;
-    word.value = take_value("=");
-    if (!rest_.empty() && rest_.front() == '=') {
-      if (word.value.empty()) fail(line_, "a key before '='", rest_);
-      rest_.remove_prefix(1);
-      word.key = std::exchange(word.value, take_value(""));
-    }
-    if (!rest_.empty() && !is_blank(rest_.front())) fail(line_, "a blank between words", rest_);
-    return word;
-  }
-
- private:
-  /// What stands in quotes, or up to a blank or one of `ends`.
-  std::string take_value(std::string_view ends) {
-    if (!rest_.empty() && rest_.front() == '"') return take_quoted();
-    std::size_t size = 0;
-    while (size < rest_.size() && !is_blank(rest_[size]) && ends.find(rest_[size]) == ends.npos)
-      ++size;
-    std::string value(rest_.substr(0, size));
-    rest_.remove_prefix(size);
-    return value;
-  }
-  std::string take_quoted() {
-    const std::string_view whole = rest_;
-    rest_.remove_prefix(1);
-    std::string value;
-    while (!rest_.empty() && rest_.front() != '"') {
-      if (rest_.front() == '\\') rest_.remove_prefix(1);
-      if (rest_.empty()) break;
-      value += rest_.front();
-      rest_.remove_prefix(1);
-    }
-    if (rest_.empty()) fail(line_, "a closing quote", whole);
-    rest_.remove_prefix(1);
-    return value;
-  }
-
-  Line line_;
-  std::string_view rest_;
-};
-
-template <class Value>
-Value choice(const Line& line, const std::string& text,
-             std::initializer_list<std::pair<const char*, Value>> choices) {
-  std::string expected;
-  for (const auto& [name, value] : choices) {
-    if (text == name) return value;
-    expected += (expected.empty() ? "" : ", ") + std::string(name);
-  }
-  fail(line, "one of " + expected, text);
-}
+using Line = MetadataLine;
+using Word = MetadataWord;
+using Words = MetadataWords;
 
 bool boolean_of(const Line& line, const std::string& text) {
   return choice<bool>(line, text, {{"true", true}, {"false", false}});
-}
-
-template <class Number>
-Number number_of(const Line& line, const std::string& text, const char* expected) {
-  Number number{};
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stopped != end || text.empty()) fail(line, expected, text);
-  return number;
 }
 
 std::size_t size_of_text(const Line& line, const std::string& text) {
@@ -251,11 +162,8 @@ void read_line(OnnxDeclarations& declarations, const Line& line) {
 
 OnnxDeclarations parse_onnx_declarations(std::string_view text) {
   OnnxDeclarations declarations;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    read_line(declarations, {number, text.substr(0, end)});
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  for_each_line(kOnnxDeclarationsKey, text,
+                [&](const Line& line) { read_line(declarations, line); });
   return declarations;
 }
 

@@ -35,9 +35,11 @@ std::vector<std::size_t> largest_first(const std::vector<GearTensors>& tensors) 
   return order;
 }
 
-/// The shapes that the model itself declares; none if they have a free dimension.
-Shapes declared_shapes(const OrtWholeSession& session) {
+/// The shapes that the model itself declares for its only gear; none if there are gears to choose from, or a
+/// dimension is free.
+Shapes declared_shapes(const OrtWholeSession& session, const CompiledGear& gear) {
   Shapes shapes;
+  if (!gear.sizes.empty()) return shapes;
   for (const OnnxTensorDeclaration& output : session.outputs()) {
     if (std::ranges::any_of(output.shape, [](std::int64_t dim) { return dim < 0; })) return {};
     shapes.push_back(output.shape);
@@ -62,17 +64,15 @@ class GearTrial {
   }
 
   void run() {
-    const bool is_known = !gear_.output_shapes.empty() || model_.outputs.empty();
-    make_up_values();
+    const bool is_known = !gear_.output_shapes.empty();
     Shapes shapes;
-    if (const Failure failure = session_.run_for_shapes(tensors_, addresses_, shapes)) {
-      if (failure.code == ErrorCode::model) throw Error(ErrorCode::model, failure.message);
-      if (!is_known) gear_.output_shapes = declared_shapes(session_);
-      if (gear_.output_shapes.empty() && !model_.outputs.empty()) fail_without_shapes(failure);
+    if (const Failure failure = first_run(shapes)) {
+      if (!is_known) gear_.output_shapes = declared_shapes(session_, gear_);
+      if (gear_.output_shapes.empty()) fail_without_shapes(failure);
       return;  // good for real values; not timed
     }
     if (is_known) {
-      check(shapes, "were compiled into the model, or told,");
+      check(shapes, "were told");
     } else {
       gear_.output_shapes = shapes;
     }
@@ -80,14 +80,32 @@ class GearTrial {
   }
 
  private:
-  void make_up_values() {
-    for (std::size_t i = 0; i < values_.size(); ++i)
-      make_up(values_[i], tensors_.inputs[i].dtype, random_);
+  /// Zeros are tried where the model refuses other values: they are indices in any table.
+  Failure first_run(Shapes& shapes) {
+    set_values();
+    Failure failure = session_.run_for_shapes(tensors_, addresses_, shapes);
+    if (failure && failure.code != ErrorCode::model) {
+      zeros_ = true;
+      set_values();
+      failure = session_.run_for_shapes(tensors_, addresses_, shapes);
+    }
+    if (failure.code == ErrorCode::model) throw Error(failure.code, failure.message);
+    return failure;
+  }
+
+  void set_values() {
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      if (zeros_) {
+        std::ranges::fill(values_[i], std::byte{});
+      } else {
+        make_up(values_[i], tensors_.inputs[i].dtype, random_);
+      }
+    }
   }
 
   /// With other values than in the first run, which must make no difference to the shapes.
   void time() {
-    make_up_values();
+    set_values();
     std::array<Nanoseconds, kTimedRuns> times{};
     for (Nanoseconds& time : times) {
       Shapes shapes;
@@ -127,6 +145,7 @@ class GearTrial {
   CompiledGear& gear_;
   const GearTensors& tensors_;
   std::mt19937 random_{kSampleSeed};
+  bool zeros_ = false;
   std::vector<std::vector<std::byte>> values_;  // of each input
   std::vector<const void*> addresses_;
 };

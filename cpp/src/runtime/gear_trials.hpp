@@ -12,7 +12,8 @@ namespace dynbatch {
 
 /// Completes output_shapes and seconds of `model.gears`. One run of a gear whose shapes and time are known, else
 /// four. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the shapes are others than
-/// were told, depend on the values of the inputs, or cannot be found since the model refuses made-up values.
+/// were told, depend on the values of the inputs, or cannot be found since the model refuses made-up values, zeros
+/// among them.
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
                const std::vector<GearTensors>& tensors);
 

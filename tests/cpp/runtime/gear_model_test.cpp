@@ -98,6 +98,39 @@ TEST(GearModel, NeedsAnExecutor) {
       HasSubstr("executor"));
 }
 
+TEST(GearModel, RunsAnyGearOnTheCallersMemory) {
+  const GearModel model = make_model({1, 4, 2});
+  EXPECT_EQ(model.input_bytes(2, 0), 2 * sizeof(float));
+  EXPECT_EQ(model.output_bytes(2, 0), 2 * sizeof(float));
+  const Rows in{1.0F, 2.0F};
+  Rows out{-1.0F, -1.0F, -1.0F};
+  const void* const inputs[] = {in.data()};
+  void* const outputs[] = {out.data()};
+  EXPECT_FALSE(model.run(2, inputs, outputs));
+  EXPECT_THAT(out, ElementsAre(3.0F, 5.0F, -1.0F));
+}
+
+TEST(GearModel, FailedRunOnTheCallersMemoryTellsWhy) {
+  const GearModel model = make_model({1}, {.poison = 13.0F});
+  const float in = 13.0F;
+  float out = 0.0F;
+  const void* const inputs[] = {&in};
+  void* const outputs[] = {&out};
+  EXPECT_THAT(model.run(0, inputs, outputs).message, HasSubstr("poisoned"));
+}
+
+TEST(GearModel, DescribesTheGearsOfAnExecutor) {
+  const GearModel model = make_model({1, 4, 2});
+  const CompiledModel& compiled = model.compiled();
+  EXPECT_EQ(compiled.kind, GearKind::batch);
+  EXPECT_THAT(compiled.inputs[0].shape, ElementsAre(-1, 1));
+  EXPECT_THAT(compiled.input_shapes(1), ElementsAre(ElementsAre(4, 1)));
+  EXPECT_THAT(compiled.gears[1].output_shapes, ElementsAre(ElementsAre(4, 1)));
+  EXPECT_EQ(model.chosen_gear(), 1U);
+  EXPECT_EQ(model.gear_for(3), 4U);
+  EXPECT_EQ(model.description(), nullptr);
+}
+
 TEST(GearModel, MemoryPlanIsThatOfTheLargestGear) {
   const GearModel model = make_model({1, 100});
   const MemoryPlan plan = model.memory_plan();
