@@ -1,6 +1,7 @@
 // dynbatch._acl: libdynbatch_acl for dynbatch.acl. A module of its own, so that dynbatch._core never loads that
 // library.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstddef>
 #include <optional>
