@@ -11,7 +11,7 @@ set(fuzz_inputs_options 50000)
 set(fuzz_inputs_metadata 300000)
 set(fuzz_inputs_models 5000)
 set(fuzz_inputs_calls 4000)
-set(fuzz_inputs_acl 20000)
+set(fuzz_inputs_acl 8000)
 
 if(DYNBATCH_BUILD_FUZZERS)
   add_custom_target(fuzzers)

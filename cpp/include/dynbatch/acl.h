@@ -29,26 +29,28 @@
 
 #define ACL_SUCCESS 0
 #define ACL_ERROR_NONE 0
-#define ACL_ERROR_INVALID_PARAM \
-  100000  // a null, unknown or destroyed handle, an index, a name, a zero
-#define ACL_ERROR_UNINITIALIZE 100001  // aclFinalize() without aclInit()
+#define ACL_ERROR_INVALID_PARAM 100000  // null, an unknown or destroyed handle, an index, a name, 0
+#define ACL_ERROR_UNINITIALIZE 100001   // aclFinalize() without aclInit()
 #define ACL_ERROR_REPEAT_INITIALIZE 100002
-#define ACL_ERROR_INVALID_FILE 100003                     // the configuration of aclInit()
-#define ACL_ERROR_REPEAT_FINALIZE 100037                  // aclFinalize() twice
-#define ACL_ERROR_GE_PARAM_INVALID 145000                 // number or size of buffers
-#define ACL_ERROR_GE_EXEC_NOT_INIT 145001                 // aclInit() was not called
-#define ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID 145002       // no file that can be read
-#define ACL_ERROR_GE_EXEC_MODEL_ID_INVALID 145003         // unknown, or unloaded
-#define ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID 145006  // damaged, or cut off
-#define ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID 145011    // the shape input has no memory
-#define ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID \
-  145012  // ... or too little; other dims than the model's
-#define ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID 145013  // not a gear of the model, of any kind
-#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015              // no model here has AIPP
-#define ACL_ERROR_RT_PARAM_INVALID 107000      // a device that is not there, a copy beyond its room
+#define ACL_ERROR_INVALID_FILE 100003     // the configuration of aclInit()
+#define ACL_ERROR_REPEAT_FINALIZE 100037  // aclFinalize() twice
+// The number or size of buffers.
+#define ACL_ERROR_GE_PARAM_INVALID 145000
+#define ACL_ERROR_GE_EXEC_NOT_INIT 145001            // aclInit() was not called
+#define ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID 145002  // no file that can be read
+#define ACL_ERROR_GE_EXEC_MODEL_ID_INVALID 145003    // unknown, or unloaded
+// Damaged, cut off, or nothing that runs here, such as free dimensions without gears.
+#define ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID 145006
+// The shape input has no memory; or too little, or other dims than the model's were given.
+#define ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID 145011
+#define ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID 145012
+// Not a gear of the model, of whatever kind.
+#define ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID 145013
+#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015     // no model here has AIPP
+#define ACL_ERROR_RT_PARAM_INVALID 107000      // no such device; a copy beyond its room
 #define ACL_ERROR_RT_CONTEXT_NULL 107002       // aclrtSetDevice() was not called on this thread
 #define ACL_ERROR_BAD_ALLOC 200000             // no memory for what the library needs
-#define ACL_ERROR_API_NOT_SUPPORT 200001       // tensor descriptions, models without gears
+#define ACL_ERROR_API_NOT_SUPPORT 200001       // tensor descriptions of datasets
 #define ACL_ERROR_RT_MEMORY_ALLOCATION 207001  // aclrtMalloc() found none
 #define ACL_ERROR_STORAGE_OVER_LIMIT 300000    // more than the arrays below hold
 #define ACL_ERROR_INTERNAL_ERROR 500000        // a fault of dynbatch

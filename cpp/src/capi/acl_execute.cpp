@@ -1,4 +1,5 @@
 // Executing: buffers are held against the gear that is set, then the model runs on them.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -106,6 +107,11 @@ class GivenOutputs {
     for (std::size_t i = 0; i < output.buffers.size(); ++i) {
       const std::size_t bytes = run.model->description->outputs()[i].bytes;
       if (!wants_memory(*output.buffers[i]) || bytes == 0) continue;
+      const auto is_same = [&](const Given& each) {
+        return each.buffer == output.buffers[i].get();
+      };
+      require(std::ranges::none_of(given_, is_same),
+              "output: one buffer without memory stands for several outputs");
       given_.reserve(given_.size() + 1);
       run.outputs[i] = allocate(bytes, MemoryKind::device);
       given_.push_back({output.buffers[i].get(), run.outputs[i], bytes});
