@@ -4,30 +4,20 @@
 
 #include <map>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "arrays.hpp"
 #include "exceptions.hpp"
-#include "gil.hpp"
+#include "model_source.hpp"
 #include "register.hpp"
 
 namespace dynbatch::python {
 namespace {
 
 std::unique_ptr<Executor> make(const py::object& model, const OnnxRuntimeOptions& options) {
-  if (py::isinstance<py::bytes>(model)) {
-    const auto content = std::string_view(py::reinterpret_borrow<py::bytes>(model));
-    const GilRelease release;
-    return make_onnxruntime_executor(content.data(), content.size(), options);
-  }
-  // The bytes of the file system, which a path that is no UTF-8 has as well.
-  PyObject* bytes = nullptr;
-  if (PyUnicode_FSConverter(model.ptr(), &bytes) == 0) throw py::error_already_set();
-  const std::string path = py::reinterpret_steal<py::bytes>(bytes);
-  const GilRelease release;
-  return make_onnxruntime_executor(path, options);
+  return load_source(
+      model, [&](const auto&... source) { return make_onnxruntime_executor(source..., options); });
 }
 
 OnnxTensorDeclaration declaration_of(std::string name, const py::dtype& dtype,

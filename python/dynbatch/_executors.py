@@ -87,8 +87,8 @@ def make_executor(source: Source, options: OnnxOptions) -> OnnxExecutor:
     """Loads a model for the execution that was asked for, or that fits the source."""
     if is_session(source):
         return _from_session(source, options)
-    model = _checked_source(source)
-    execution = _execution_of(options)
+    model = checked_source(source)
+    execution = execution_of(options)
     if execution == "python":
         from dynbatch._session import open_session
 
@@ -181,7 +181,8 @@ def _provider_name(entry: Any) -> str:
     return name
 
 
-def _execution_of(options: OnnxOptions) -> str:
+def execution_of(options: OnnxOptions) -> str:
+    """The execution that was asked for, or that the providers need."""
     execution = one_of(
         "execution",
         options.execution,
@@ -199,7 +200,8 @@ def _execution_of(options: OnnxOptions) -> str:
     return execution or ("python" if others else "native")
 
 
-def _checked_source(source: object) -> str | bytes:
+def checked_source(source: object) -> str | bytes:
+    """The path of a file that is there, or bytes."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     try:
@@ -239,12 +241,18 @@ def _from_session(session: Any, options: OnnxOptions) -> OnnxExecutor:
     return wrap_session(session, options)
 
 
-def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
+def native_options(options: OnnxOptions) -> _core.OnnxRuntimeOptions:
+    """What native execution gives to the core, apart from lone runs."""
     native = options.native()
     native.library_path = _onnxruntime.library_path()
     native.intra_op_threads = options.intra_op_threads or 1
-    native.lone_threads = options.lone_threads if _may_be_held_twice(model) else 0
     native.session_config = session_entries(options)
+    return native
+
+
+def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
+    native = native_options(options)
+    native.lone_threads = options.lone_threads if _may_be_held_twice(model) else 0
     executor = _core.make_onnxruntime_executor(model, native)
     description = _core.onnx_description(executor)
     if description is None:
@@ -254,10 +262,10 @@ def _native(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
         executor=executor,
         execution="native",
         inputs=given_by_callers(
-            [_node_arg(declaration) for declaration in description.inputs], executor.spec
+            [node_arg(declaration) for declaration in description.inputs], executor.spec
         ),
         outputs=selected(
-            [_node_arg(declaration) for declaration in description.outputs],
+            [node_arg(declaration) for declaration in description.outputs],
             wanted_outputs(options),
         ),
         metadata=ModelMetadata(
@@ -287,7 +295,8 @@ def _is_small(model: bytes) -> bool:
     return len(model) <= LARGEST_MODEL_WITH_LONE_RUNS_BYTES and external not in model
 
 
-def _node_arg(declaration: _core.OnnxTensorDeclaration) -> NodeArg:
+def node_arg(declaration: _core.OnnxTensorDeclaration) -> NodeArg:
+    """What the core tells of an input or output."""
     dims: list[int | str | None] = [
         size if size >= 0 else name or None
         for size, name in zip(declaration.shape, declaration.dimension_names, strict=True)

@@ -53,6 +53,14 @@ def positive(name: str, value: Any) -> int | None:
     return number
 
 
+def required(name: str, value: Any) -> int:
+    """An int of at least 1."""
+    number = positive(name, value)
+    if number is None:
+        raise InvalidArgument(f"{name}: expected an int of at least 1, got None")
+    return number
+
+
 def listed(name: str, value: Any, of: str) -> list[Any]:
     """The items of a list, or of what is like one; a string or a mapping is not."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from dynbatch import _core
 from dynbatch._errors import InvalidArgument
-from dynbatch._options import listed, mapped, positive
+from dynbatch._options import listed, mapped, required
 from dynbatch._tensors import dimension_key
 
 #: The name of a free dimension, or an input and the axis where it stands.
@@ -48,16 +48,16 @@ class Shapes:
                 "pads: it pads rows up to an image size or dims gear, and none was given: expected "
                 "image_sizes or dims, got pads=True without"
             )
-        _required("set_size", self.set_size)
+        required("set_size", self.set_size)
         _lengths(self.lengths)
-        _image_sizes(self.image_sizes)
+        image_sizes_of(self.image_sizes)
         _dims(self.dims)
 
     def put_into(self, options: _core.BatchingOptions, spec: _core.ModelSpec) -> None:
         """Gives them to the core, with the names of this model's dimensions."""
         options.pads = self.pads
-        options.set_size = _required("set_size", self.set_size)
-        options.image_sizes = _image_sizes(self.image_sizes)
+        options.set_size = required("set_size", self.set_size)
+        options.image_sizes = image_sizes_of(self.image_sizes)
         lengths = {}
         for key, value in _lengths(self.lengths).items():
             name = spec.dimensions[_index_of("lengths", key, spec)]
@@ -74,9 +74,9 @@ def _lengths(value: Any) -> dict[DimensionKey, _core.Lengths]:
         place = dimension_key("lengths", key)
         name = f"lengths[{key!r}]"
         if isinstance(sizes, numbers.Number):
-            checked[place] = _core.Lengths([], _required(name, sizes))
+            checked[place] = _core.Lengths([], required(name, sizes))
             continue
-        gears = [_required(name, size) for size in listed(name, sizes, "sizes, or an int")]
+        gears = [required(name, size) for size in listed(name, sizes, "sizes, or an int")]
         if not gears:
             raise InvalidArgument(f"{name}: expected at least one size, got none")
         checked[place] = _core.Lengths(gears, 0)
@@ -85,14 +85,15 @@ def _lengths(value: Any) -> dict[DimensionKey, _core.Lengths]:
     return checked
 
 
-def _image_sizes(value: Any) -> list[tuple[int, int]]:
+def image_sizes_of(value: Any) -> list[tuple[int, int]]:
+    """At least one pair of height and width; None is none."""
     if value is None:
         return []
     sizes = []
     for size in listed("image_sizes", value, "pairs of height and width"):
         if not isinstance(size, Sequence) or isinstance(size, (str, bytes)) or len(size) != 2:
             raise InvalidArgument(f"image_sizes: expected pairs of height and width, got {size!r}")
-        sizes.append((_required("image_sizes", size[0]), _required("image_sizes", size[1])))
+        sizes.append((required("image_sizes", size[0]), required("image_sizes", size[1])))
     if not sizes:
         raise InvalidArgument("image_sizes: expected at least one pair of height and width")
     return sizes
@@ -110,7 +111,7 @@ def _dims(value: Any) -> list[dict[DimensionKey, int]]:
             )
         gears.append(
             {
-                dimension_key(name, key): _required(f"{name}[{key!r}]", size)
+                dimension_key(name, key): required(f"{name}[{key!r}]", size)
                 for key, size in gear.items()
             }
         )
@@ -177,10 +178,3 @@ def _free_axes(tensor: _core.TensorSpec) -> dict[int, int]:
 
 def _listing(values: Sequence[object]) -> str:
     return ", ".join(map(repr, values)) or "none"
-
-
-def _required(name: str, value: Any) -> int:
-    number = positive(name, value)
-    if number is None:
-        raise InvalidArgument(f"{name}: expected an int of at least 1, got None")
-    return number

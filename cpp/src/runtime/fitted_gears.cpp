@@ -8,7 +8,6 @@
 #include <dynbatch/error.hpp>
 
 #include "executor/onnx_messages.hpp"
-#include "runtime/batching_plan.hpp"
 #include "runtime/gear_names.hpp"
 
 namespace dynbatch {
@@ -142,9 +141,9 @@ class Fitting {
                                  : told.kind == GearKind::batch      ? 1
                                  : told.kind == GearKind::image_size ? 2
                                                                      : free;
-    if (told.gears.empty() || told.gears.size() > kMaxGears ||
+    if (told.gears.empty() || told.gears.size() > kMostGears ||
         (free == 0 && told.gears.size() > 1)) {
-      fail("gears: expected 1 to " + std::to_string(free == 0 ? 1 : kMaxGears) +
+      fail("gears: expected 1 to " + std::to_string(free == 0 ? 1 : kMostGears) +
            " for the inputs " + described(told.inputs) + ", got " +
            std::to_string(told.gears.size()));
     }

@@ -1,6 +1,8 @@
 // Gears that are told, or that a model brings, held against what the model declares.
 #pragma once
 
+#include <cstdint>
+
 #include <dynbatch/compiled_model.hpp>
 
 #include "executor/ort_whole_session.hpp"

@@ -1,5 +1,6 @@
 #include "runtime/gear_runner.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/gear_names.hpp"
@@ -49,6 +50,18 @@ WholeTensor whole_tensor(const std::string& name, DataType dtype, std::vector<st
                     name_of(dtype) + dims_text(shape) + ": use fewer or smaller gears");
   }
   return {.dtype = dtype, .shape = std::move(shape), .size_bytes = empty ? 0 : bytes};
+}
+
+std::vector<WholeTensor> input_tensors(const OrtWholeSession& session, const CompiledModel& model,
+                                       std::size_t gear) {
+  const auto shapes = model.input_shapes(gear);
+  std::vector<WholeTensor> tensors;
+  for (const OnnxTensorDeclaration& input : session.inputs()) {
+    const auto told = std::ranges::find(model.inputs, input.name, &CompiledInput::name);
+    const auto index = static_cast<std::size_t>(told - model.inputs.begin());
+    tensors.push_back(whole_tensor(input.name, input.dtype, shapes[index]));
+  }
+  return tensors;
 }
 
 GearRunner::~GearRunner() = default;

@@ -19,6 +19,10 @@ namespace dynbatch {
 /// than Shape::kMaxRank dimensions.
 WholeTensor whole_tensor(const std::string& name, DataType dtype, std::vector<std::int64_t> shape);
 
+/// The inputs of a gear, in the order of the session's. Throws as whole_tensor does.
+std::vector<WholeTensor> input_tensors(const OrtWholeSession& session, const CompiledModel& model,
+                                       std::size_t gear);
+
 class GearRunner {
  public:
   GearRunner() = default;

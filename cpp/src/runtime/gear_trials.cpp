@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <new>
 #include <numeric>
 #include <random>
 #include <string>
@@ -58,44 +59,55 @@ class GearTrial {
         gear_(model.gears[gear]),
         tensors_(tensors) {
     for (const WholeTensor& input : tensors.inputs) {
+      if (input.size_bytes > std::vector<std::byte>().max_size()) throw std::bad_alloc();
       values_.emplace_back(input.size_bytes);
       addresses_.push_back(values_.back().data());
     }
   }
 
+  /// Zeros are tried as well: they are indices in any table, and as far as can be from other values where
+  /// shapes depend on values.
   void run() {
-    const bool is_known = !gear_.output_shapes.empty();
-    Shapes shapes;
-    if (const Failure failure = first_run(shapes)) {
-      if (!is_known) gear_.output_shapes = declared_shapes(session_, gear_);
-      if (gear_.output_shapes.empty()) fail_without_shapes(failure);
-      return;  // good for real values; not timed
+    const bool is_told = !gear_.output_shapes.empty();
+    Failure failure = run_with(Values::made_up, is_told ? "were told" : "");
+    const bool is_refused = static_cast<bool>(failure);
+    if (is_refused || !is_told) {
+      const Failure with_zeros =
+          run_with(Values::zeros, is_told ? "were told" : "came with other values of the inputs");
+      if (is_refused && with_zeros) return conclude_without(failure);
     }
-    if (is_known) {
-      check(shapes, "were told");
-    } else {
-      gear_.output_shapes = shapes;
-    }
-    if (!is_known || gear_.seconds == 0.0) time();
+    if (gear_.seconds == 0.0) time(is_refused ? Values::zeros : Values::made_up);
   }
 
  private:
-  /// Zeros are tried where the model refuses other values: they are indices in any table.
-  Failure first_run(Shapes& shapes) {
-    set_values();
+  enum class Values : std::uint8_t { made_up, zeros };
+
+  /// Whether the model runs: the shapes must be those that are known, and are known from then on. `origin` says
+  /// of where they come.
+  Failure run_with(Values values, const std::string& origin) {
+    set_values(values);
+    Shapes shapes;
     Failure failure = session_.run_for_shapes(tensors_, addresses_, shapes);
-    if (failure && failure.code != ErrorCode::model) {
-      zeros_ = true;
-      set_values();
-      failure = session_.run_for_shapes(tensors_, addresses_, shapes);
-    }
     if (failure.code == ErrorCode::model) throw Error(failure.code, failure.message);
-    return failure;
+    if (failure) return failure;
+    if (gear_.output_shapes.empty()) gear_.output_shapes = shapes;
+    check(shapes, origin);
+    return {};
   }
 
-  void set_values() {
+  /// Good for real values all the same, if the shapes are known; not timed.
+  void conclude_without(const Failure& failure) {
+    if (gear_.output_shapes.empty()) gear_.output_shapes = declared_shapes(session_, gear_);
+    if (!gear_.output_shapes.empty()) return;
+    throw Error(ErrorCode::model, named() +
+                                      ": the shapes of its outputs are found by a run with made-up "
+                                      "inputs, and that failed: " +
+                                      failure.message);
+  }
+
+  void set_values(Values values) {
     for (std::size_t i = 0; i < values_.size(); ++i) {
-      if (zeros_) {
+      if (values == Values::zeros) {
         std::ranges::fill(values_[i], std::byte{});
       } else {
         make_up(values_[i], tensors_.inputs[i].dtype, random_);
@@ -103,9 +115,8 @@ class GearTrial {
     }
   }
 
-  /// With other values than in the first run, which must make no difference to the shapes.
-  void time() {
-    set_values();
+  void time(Values values) {
+    set_values(values);
     std::array<Nanoseconds, kTimedRuns> times{};
     for (Nanoseconds& time : times) {
       Shapes shapes;
@@ -128,13 +139,6 @@ class GearTrial {
     }
   }
 
-  [[noreturn]] void fail_without_shapes(const Failure& failure) const {
-    throw Error(ErrorCode::model, named() +
-                                      ": the shapes of its outputs are found by a run with made-up "
-                                      "inputs, and that failed: " +
-                                      failure.message);
-  }
-
   std::string named() const {
     return gear_.sizes.empty() ? "the only gear" : "gear " + gear_name(model_, index_);
   }
@@ -145,7 +149,6 @@ class GearTrial {
   CompiledGear& gear_;
   const GearTensors& tensors_;
   std::mt19937 random_{kSampleSeed};
-  bool zeros_ = false;
   std::vector<std::vector<std::byte>> values_;  // of each input
   std::vector<const void*> addresses_;
 };
@@ -153,9 +156,19 @@ class GearTrial {
 }  // namespace
 
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
-               const std::vector<GearTensors>& tensors) {
-  for (const std::size_t gear : largest_first(tensors))
-    GearTrial(session, model, gear, tensors[gear]).run();
+               const std::vector<GearTensors>& tensors,
+               const std::function<void(std::size_t gear)>& before) {
+  for (const std::size_t gear : largest_first(tensors)) {
+    if (before) before(gear);
+    try {
+      GearTrial(session, model, gear, tensors[gear]).run();
+    } catch (const std::bad_alloc&) {
+      throw Error(ErrorCode::model, "gear " + gear_name(model, gear) +
+                                        ": no memory for inputs of " +
+                                        std::to_string(input_bytes(tensors[gear])) +
+                                        " bytes: use fewer or smaller gears");
+    }
+  }
 }
 
 }  // namespace dynbatch

@@ -2,6 +2,7 @@
 // Runtime up. The largest gear is run first, so that its memory is there for the others.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include <dynbatch/compiled_model.hpp>
@@ -11,10 +12,11 @@
 namespace dynbatch {
 
 /// Completes output_shapes and seconds of `model.gears`. One run of a gear whose shapes and time are known, else
-/// four. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the shapes are others than
+/// five. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the shapes are others than
 /// were told, depend on the values of the inputs, or cannot be found since the model refuses made-up values, zeros
-/// among them.
+/// among them. `before`, if it is set, is called with the index of each gear before its runs.
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
-               const std::vector<GearTensors>& tensors);
+               const std::vector<GearTensors>& tensors,
+               const std::function<void(std::size_t gear)>& before = {});
 
 }  // namespace dynbatch

@@ -52,15 +52,8 @@ SessionGears::SessionGears(const OnnxModelSource& model, std::optional<CompiledM
 }
 
 void SessionGears::set_input_tensors() {
-  for (std::size_t gear = 0; gear < compiled_.gears.size(); ++gear) {
-    const auto shapes = compiled_.input_shapes(gear);
-    GearTensors& tensors = tensors_.emplace_back();
-    for (const OnnxTensorDeclaration& input : session_.inputs()) {
-      const auto told = std::ranges::find(compiled_.inputs, input.name, &CompiledInput::name);
-      const auto index = static_cast<std::size_t>(told - compiled_.inputs.begin());
-      tensors.inputs.push_back(whole_tensor(input.name, input.dtype, shapes[index]));
-    }
-  }
+  for (std::size_t gear = 0; gear < compiled_.gears.size(); ++gear)
+    tensors_.push_back({input_tensors(session_, compiled_, gear), {}});
 }
 
 void SessionGears::set_output_tensors() {

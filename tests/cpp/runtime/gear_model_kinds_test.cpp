@@ -352,6 +352,16 @@ TEST(GearModelKinds, GearsTooLargeToCountAreRefused) {
               HasSubstr("fewer or smaller"));
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // these end the process instead
+TEST(GearModelKinds, GearsTooLargeForMemoryAreRefused) {
+  EXPECT_THAT(message_of([] {
+                load(affine({"n", 1024}), gears_of(GearKind::batch, {{1}, {INT64_C(1) << 45}}));
+              }),
+              AllOf(HasSubstr("gear 35184372088832: no memory"), HasSubstr("fewer or smaller")));
+}
+#endif
+
 TEST(GearModelKinds, OutputsWhoseShapeDependsOnValuesAreRefused) {
   const OnnxGraph graph = OnnxGraph()
                               .input("x", DataType::boolean, {"n"})
@@ -427,6 +437,51 @@ TEST(GearModelKinds, BytesThatAreNoModelAreRefused) {
               HasSubstr("cannot load the model"));
   EXPECT_THAT(message_of([] { GearModel(std::string("no/such/file")); }),
               HasSubstr("no such file: 'no/such/file'"));
+}
+
+// Gears that a model brings.
+
+OnnxGraph compiled_affine(const CompiledModel& gears) {
+  return affine({"n", 3}).metadata(kCompiledModelKey, to_metadata(gears));
+}
+
+CompiledModel compiled_gears() {
+  CompiledModel gears = gears_of(GearKind::batch, {{2}, {8}, {1}}, {{"x", {-1, 3}}});
+  gears.outputs = {{"y", DataType::float32}};
+  for (CompiledGear& gear : gears.gears) {
+    gear.output_shapes = {{gear.sizes.front(), 3}};
+    gear.seconds = 0.25;
+  }
+  return gears;
+}
+
+TEST(GearModelKinds, CompiledGearsAreThoseOfTheModel) {
+  GearModel model = load(compiled_affine(compiled_gears()));
+  EXPECT_EQ(model.dynamic_batch_size(), 8U);
+  EXPECT_EQ(model.gears().gears[2].batch_size, 1U);
+  EXPECT_EQ(model.gears().gears[2].seconds, 0.25);
+  EXPECT_EQ(model.output_bytes(1, 0), 8 * 3 * sizeof(float));
+}
+
+TEST(GearModelKinds, ToldGearsOverrideCompiledOnes) {
+  const GearModel model = load(compiled_affine(compiled_gears()), gears_of(GearKind::batch, {{5}}));
+  EXPECT_EQ(model.dynamic_batch_size(), 5U);
+}
+
+TEST(GearModelKinds, CompiledGearsThatDoNotFitTheModelAreRefused) {
+  CompiledModel gears = compiled_gears();
+  gears.inputs[0].dtype = DataType::float16;
+  EXPECT_THAT(
+      message_of([&] { load(compiled_affine(gears)); }),
+      AllOf(HasSubstr(kCompiledModelKey), HasSubstr("expected dtype float32, got float16")));
+  gears = compiled_gears();
+  gears.outputs[0].name = "z";
+  EXPECT_THAT(message_of([&] { load(compiled_affine(gears)); }),
+              AllOf(HasSubstr(kCompiledModelKey), HasSubstr("output 'y'")));
+  gears = compiled_gears();
+  gears.gears[1].output_shapes = {{8, 4}};
+  EXPECT_THAT(message_of([&] { load(compiled_affine(gears)); }),
+              AllOf(HasSubstr("gear 8: output 'y' has the shape [8, 3]"), HasSubstr("[8, 4]")));
 }
 
 TEST(GearModelKinds, DescribesItsModel) {

@@ -1,0 +1,193 @@
+#include <dynbatch/compile.hpp>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <dynbatch/batcher.hpp>
+
+#include "base/machine_memory.hpp"
+#include "executor/onnx_loading.hpp"
+#include "executor/ort_whole_session.hpp"
+#include "runtime/compile_checks.hpp"
+#include "runtime/compile_grammar.hpp"
+#include "runtime/compiled_file.hpp"
+#include "runtime/fitted_gears.hpp"
+#include "runtime/gear_names.hpp"
+#include "runtime/gear_runner.hpp"
+#include "runtime/gear_trials.hpp"
+
+namespace dynbatch {
+namespace {
+
+using Dims = std::vector<std::int64_t>;
+
+/// One call of compile().
+class Compilation {
+ public:
+  Compilation(const std::string& model_path, const CompileOptions& options)
+      : path_(model_path), options_(options) {
+    session_options_.library_path = options.session.library_path;
+    session_options_.api_base = options.session.api_base;
+    session_options_.intra_op_threads = options.session.intra_op_threads;
+    session_options_.session_config = options.session.session_config;
+  }
+
+  CompileResult run() {
+    GearRequest request = parse_gear_request(options_);
+    option_ = request.option;
+    result_.output = output_path(path_, options_);
+    const OnnxModelSource source{.path = path_, .data = nullptr, .size = 0};
+    fit(std::move(request), source);
+    try_all(source);
+    probe_rows();
+    warn_of_plan();
+    write_compiled(path_, result_.output, result_.model, result_.warnings);
+    if (options_.progress) {
+      const std::size_t gears = result_.model.gears.size();
+      options_.progress({.gear = gears, .gears = gears, .name = ""});
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void fit(GearRequest request, const OnnxModelSource& source) {
+    const OrtLibrary& library =
+        use_ort_library({session_options_.library_path, session_options_.api_base});
+    const auto session = open_session_to_inspect(library, source, session_options_);
+    const OnnxModelDescription description =
+        describe_model(library, session.get(), session_options_);
+    result_.model = fit_request(std::move(request), options_, description.inputs);
+    warn_of_sizes(result_.model, result_.warnings);
+    result_.input_bytes = checked_input_bytes(result_.model, option_, memory_bytes());
+  }
+
+  void try_all(const OnnxModelSource& source) {
+    const OrtWholeSession session(source, session_options_);
+    result_.model = fitted(std::move(result_.model), session, GearSource::caller);
+    CompiledModel& model = result_.model;
+    std::vector<GearTensors> tensors;
+    for (std::size_t gear = 0; gear < model.gears.size(); ++gear)
+      tensors.push_back({input_tensors(session, model, gear), {}});
+    std::size_t tried = 0;
+    const auto progress = [&](std::size_t gear) {
+      if (options_.progress) {
+        options_.progress(
+            {.gear = tried++, .gears = model.gears.size(), .name = gear_name(model, gear)});
+      }
+    };
+    try {
+      try_gears(session, model, tensors, progress);
+    } catch (const Error& error) {
+      throw CompileError("E19999", named_option(), given_gears() + "', since '" + error.what(),
+                         "gears in which the model runs, with shapes that follow from the gear "
+                         "alone; where memory ran short, fewer or smaller gears");
+    }
+    note_trials();
+  }
+
+  void note_trials() {
+    std::string untimed;
+    const CompiledModel& model = result_.model;
+    for (std::size_t gear = 0; gear < model.gears.size(); ++gear) {
+      std::size_t bytes = 0;
+      for (std::size_t i = 0; i < model.outputs.size(); ++i) {
+        const Dims& shape = model.gears[gear].output_shapes[i];
+        bytes += whole_tensor(model.outputs[i].name, model.outputs[i].dtype, shape).size_bytes;
+      }
+      result_.output_bytes.push_back(bytes);
+      if (model.gears[gear].seconds == 0.0)
+        untimed += (untimed.empty() ? "" : ", ") + gear_name(model, gear);
+    }
+    if (untimed.empty()) return;
+    result_.warnings.push_back("the model refuses made-up inputs in the gears " + untimed +
+                               ": their shapes are as it declares them, and no time was measured");
+  }
+
+  /// As load() does it: rows alone against the same rows in company.
+  void probe_rows() {
+    CompiledModel& model = result_.model;
+    if (model.kind != GearKind::batch || model.gears.front().sizes.empty()) return;
+    try {
+      auto executor = make_onnxruntime_executor(path_, options_of_rows());
+      check_batch_axis(executor->spec());
+      // The least company that shows whether rows meet.
+      BatchingOptions batching;
+      batching.gears = {1, 3};
+      batching.workers = 1;
+      const Batcher batcher(std::move(executor), batching);
+      const LoadReport& report = batcher.report();
+      if (report.probed) model.rows_independent = report.rows_independent;
+      if (!report.warning.empty()) result_.warnings.push_back(report.warning);
+    } catch (const CompileError&) {
+      throw;
+    } catch (const Error& error) {
+      result_.warnings.push_back(
+          std::string("whether rows are independent could not be found: dynbatch.load() would not "
+                      "batch this model: ") +
+          error.what());
+    }
+  }
+
+  /// Everything bound that gears leave alone.
+  OnnxRuntimeOptions options_of_rows() const {
+    OnnxRuntimeOptions options = session_options_;
+    for (const CompiledInput& input : result_.model.inputs) {
+      for (std::size_t axis = 0; axis < input.shape.size(); ++axis) {
+        if (input.shape[axis] >= 0)
+          options.input_dimensions[{input.name, axis}] = input.shape[axis];
+      }
+    }
+    return options;
+  }
+
+  void check_batch_axis(const ModelSpec& spec) const {
+    for (const TensorSpec& input : spec.inputs) {
+      if (input.shared || input.ragged || input.batch_axis == 0) continue;
+      throw CompileError("E10018", "input_shape", options_.input_shape.value_or(""),
+                         "-1 in the batch axis, which is dimension " +
+                             std::to_string(input.batch_axis) + " of input '" + input.name +
+                             "': for a batch axis that is not first, use --dynamic_dims with "
+                             "--input_format=ND");
+    }
+  }
+
+  void warn_of_plan() {
+    std::error_code error;
+    const auto weights = static_cast<std::size_t>(std::filesystem::file_size(path_, error));
+    const std::size_t largest = result_.model.largest();
+    const std::size_t plan =
+        (error ? 0 : weights) + result_.input_bytes[largest] + result_.output_bytes[largest];
+    if (plan <= memory_bytes()) return;
+    result_.warnings.push_back(
+        "the plan of the largest gear, " + gear_name(result_.model, largest) + ", is " +
+        std::to_string(plan) + " bytes with the model's file, and the machine has " +
+        std::to_string(memory_bytes()) + ": it will swap; give fewer or smaller gears");
+  }
+
+  std::size_t memory_bytes() const {
+    return options_.memory_bytes ? *options_.memory_bytes : machine_memory_bytes();
+  }
+  std::string named_option() const { return option_.empty() ? "input_shape" : option_; }
+  std::string given_gears() const {
+    const auto& given = option_ == "dynamic_batch_size"   ? options_.dynamic_batch_size
+                        : option_ == "dynamic_image_size" ? options_.dynamic_image_size
+                        : option_ == "dynamic_dims"       ? options_.dynamic_dims
+                                                          : options_.input_shape;
+    return given.value_or("none");
+  }
+
+  const std::string& path_;
+  const CompileOptions& options_;
+  OnnxRuntimeOptions session_options_;
+  std::string option_;
+  CompileResult result_;
+};
+
+}  // namespace
+
+CompileResult compile(const std::string& model_path, const CompileOptions& options) {
+  return Compilation(model_path, options).run();
+}
+
+}  // namespace dynbatch
