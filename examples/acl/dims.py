@@ -1,7 +1,7 @@
 """Dims: `python dims.py MODEL.om`; the model is one of
 
-    dynbatch compile model.onnx --input_format=ND --input_shape="x:-1,-1" --dynamic_dims="1,64;8,64;8,256"
-      --output=model
+dynbatch compile model.onnx --input_format=ND --input_shape="x:-1,-1"
+  --dynamic_dims="1,64;8,64;8,256" --output=model
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def execute(model: int, desc: int, in_set: int) -> list[int]:
 
 
 def execute_every_gear(model: int, desc: int) -> None:
-    sizes = [
-        acl.mdl.get_input_size_by_index(desc, i) for i in range(acl.mdl.get_num_inputs(desc))
-    ]
+    sizes = [acl.mdl.get_input_size_by_index(desc, i) for i in range(acl.mdl.get_num_inputs(desc))]
     arrays = [np.zeros(size, np.uint8) for size in sizes]
     in_set = acl.mdl.create_dataset()
     buffers = [acl.create_data_buffer(acl.util.numpy_to_ptr(a), a.nbytes) for a in arrays]

@@ -2,7 +2,8 @@
 
 The model is one of
 
-    dynbatch compile model.onnx --input_shape="x:-1,..." --dynamic_batch_size="1,2,4,8" --output=model
+    dynbatch compile model.onnx --input_shape="x:-1,..." --dynamic_batch_size="1,2,4,8"
+      --output=model
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Image sizes: `python image_size.py MODEL.om`; the model is one of
 
-    dynbatch compile model.onnx --input_shape="x:1,3,-1,-1" --dynamic_image_size="320,320;640,640" --output=model
+dynbatch compile model.onnx --input_shape="x:1,3,-1,-1"
+  --dynamic_image_size="320,320;640,640" --output=model
 """
 
 from __future__ import annotations
