@@ -30,7 +30,7 @@ SPELLINGS = {
     "numpy.": "np.",
 }
 # Types that say no more than "some object": the stubs may be more exact.
-VAGUE = {"Any", "dict", "list", "tuple", "tuple[dict, int]", "Callable"}
+VAGUE = {"Any", "dict", "list", "tuple", "tuple[dict, int]", "Callable", "np.ndarray"}
 
 # Made with the C API, which tells no signatures. The stubs name what the package uses of it.
 FROM_C = "Answer"
