@@ -13,13 +13,12 @@
 namespace dynbatch::python {
 namespace {
 
-using Progress = std::optional<py::function>;
-
-CompileResult run(const py::object& model, CompileOptions options, const Progress& progress) {
-  if (progress) {
+/// `progress`: a callable, or None.
+CompileResult run(const py::object& model, CompileOptions options, const py::object& progress) {
+  if (!progress.is_none()) {
     options.progress = [&progress](const CompileProgress& next) {
       const py::gil_scoped_acquire acquire;
-      (*progress)(next.gear, next.gears, next.name);
+      progress(next.gear, next.gears, next.name);
     };
   }
   PyObject* bytes = nullptr;

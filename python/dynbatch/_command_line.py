@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Compiles gears into ONNX models, and tells about models.",
 )
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # ATC's number for ONNX.
@@ -165,21 +165,14 @@ def _progress() -> Iterator[Any]:
 
 
 def _print_gears(result: CompileResult) -> None:
-    has_batches = result.kind == "batch" and all(gear.sizes for gear in result.gears)
+    has_batches = result.kind == "batch size" and all(gear.sizes for gear in result.gears)
     table = Table(title=f"gears ({result.kind})")
-    for column in ("gear", "inputs", "outputs", "bytes in", "bytes out", "a batch"):
-        table.add_column(column, justify="left" if column in ("inputs", "outputs") else "right")
-    if has_batches:
-        table.add_column("a row", justify="right")
-        table.add_column("advice")
-    advice = (
-        batch_advice(
-            [gear.sizes[0] for gear in result.gears], [gear.seconds for gear in result.gears]
-        )
-        if has_batches
-        else []
-    )
-    for index, gear in enumerate(result.gears):
+    table.add_column("gear", justify="right")
+    table.add_column("inputs", overflow="fold")
+    table.add_column("outputs", overflow="fold")
+    for column in ("bytes in", "bytes out", "a batch", *(["a row"] if has_batches else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for gear in result.gears:
         row = [
             gear.name or "-",
             shapes_text(gear.input_shapes),
@@ -189,12 +182,20 @@ def _print_gears(result: CompileResult) -> None:
             time_text(gear.seconds),
         ]
         if has_batches:
-            row += [time_text(gear.seconds / gear.sizes[0]), advice[index]]
+            row.append(time_text(gear.seconds / gear.sizes[0]))
         table.add_row(*map(escape, row))
     _out.print(table)
     if has_batches:
-        known = {None: "not known", True: "independent", False: "mix"}
-        _out.print(f"rows: {known[result.rows_independent]}")
+        _print_advice(result)
+
+
+def _print_advice(result: CompileResult) -> None:
+    sizes = [gear.sizes[0] for gear in result.gears]
+    advice = batch_advice(sizes, [gear.seconds for gear in result.gears])
+    for size, text in zip(sizes, advice, strict=True):
+        _out.print(f"gear {size}: {text}")
+    known = {None: "not known", True: "independent", False: "mix"}
+    _out.print(f"rows: {known[result.rows_independent]}")
 
 
 def _print_inspection(found: Inspection) -> None:

@@ -13,6 +13,7 @@ from dynbatch._errors import InvalidArgument
 from dynbatch._executors import OnnxOptions, checked_source, session_entries
 from dynbatch._gears import integers
 from dynbatch._options import listed, mapped, positive
+from dynbatch._stats import KINDS
 from dynbatch._warn import warn
 
 #: ATC's own text, or a mapping from input to whole shape, with -1 where gears differ.
@@ -48,7 +49,7 @@ class CompiledGear:
 class CompileResult:
     """What `compile` wrote.
 
-    `kind` is "batch", "image_size" or "dims"; `gears` are in the order given. `inputs` are whole
+    `kind` is "batch size", "image size" or "dims"; `gears` are in the order given. `inputs` are whole
     shapes with -1 where gears differ. `rows_independent` tells whether a row's answer is the same
     in company and alone; None: not checked, as of gears that are not batch sizes.
     """
@@ -222,7 +223,7 @@ def _result_of(result: _core.CompileResult) -> CompileResult:
     )
     return CompileResult(
         output=Path(result.output),
-        kind=model.kind.name,
+        kind=KINDS[model.kind],
         inputs={tensor.name: tuple(tensor.shape) for tensor in model.inputs},
         gears=gears,
         rows_independent=model.rows_independent,

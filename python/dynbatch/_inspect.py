@@ -12,6 +12,7 @@ from dynbatch import _core
 from dynbatch._errors import ModelError, RowsMixWarning
 from dynbatch._gear_model import GearModel
 from dynbatch._model import Model, load
+from dynbatch._stats import KINDS, MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ def _compiled(metadata: Mapping[str, str]) -> str:
     if model is None:
         return "none"
     sizes = "; ".join(",".join(map(str, gear.sizes)) or "one, fixed" for gear in model.gears)
-    return f"{model.kind.name}: {sizes}"
+    return f"{KINDS[model.kind]}: {sizes}"
 
 
-def _plan(plan: Any) -> str:
+def _plan(plan: MemoryPlan) -> str:
     return (
         f"{plan.total_bytes} bytes: {plan.batch_blocks} batch blocks of {plan.batch_block_bytes}, "
         f"{plan.output_blocks} output blocks of {plan.output_block_bytes}; "

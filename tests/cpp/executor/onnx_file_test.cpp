@@ -25,10 +25,14 @@ std::unique_ptr<Executor> open(const std::string& bytes) {
       {.library_path = dynbatch::testing::ort_library_path(), .api_base = nullptr});
 }
 
-/// A message of wire type bytes.
+/// A field of wire type bytes, of at most 16383 bytes.
 std::string field(int number, const std::string& content) {
-  return std::string(1, static_cast<char>(number << 3 | 2)) +
-         static_cast<char>(content.size()) + content;
+  std::string size(1, static_cast<char>(content.size() % 128));
+  if (content.size() >= 128) {
+    size[0] = static_cast<char>(size[0] | 0x80);
+    size += static_cast<char>(content.size() / 128);
+  }
+  return std::string(1, static_cast<char>(number << 3 | 2)) + size + content;
 }
 
 TEST(OnnxFile, TellsWhatWasWritten) {
@@ -46,9 +50,12 @@ TEST(OnnxFile, ReplacesAnEntryAndKeepsOthers) {
 }
 
 TEST(OnnxFile, RefusesWhatIsNoOnnxFile) {
-  for (const std::string& bytes :
-       {std::string("\x0a\x05" "abc"), std::string(1, '\x80'), std::string("\x07"),
-        std::string("\x02\x01" "a"), std::string("\x0b"), std::string(11, '\xff')}) {
+  for (const std::string& bytes : {std::string("\x0a\x05"
+                                               "abc"),
+                                   std::string(1, '\x80'), std::string("\x07"),
+                                   std::string("\x02\x01"
+                                               "a"),
+                                   std::string("\x0b"), std::string(11, '\xff')}) {
     EXPECT_THAT(dynbatch::testing::message_of([&] { with_metadata(bytes, "key", "value"); }),
                 HasSubstr("no ONNX file"));
   }
@@ -62,8 +69,7 @@ TEST(OnnxFile, FindsDataFilesWhereverTensorsStand) {
   const std::string node = field(5, field(6, field(5, tensor("in_subgraph"))));
   const std::string graph = field(5, tensor("weights")) + field(5, tensor("weights")) +
                             field(1, node) + field(15, field(1, tensor("sparse")));
-  EXPECT_THAT(external_locations(field(7, graph)),
-              ElementsAre("weights", "in_subgraph", "sparse"));
+  EXPECT_THAT(external_locations(field(7, graph)), ElementsAre("weights", "in_subgraph", "sparse"));
   EXPECT_TRUE(external_locations(affine({"n", 2}).bytes()).empty());
 }
 
