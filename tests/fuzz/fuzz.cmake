@@ -10,6 +10,7 @@ set(fuzz_inputs_shapes 50000)
 set(fuzz_inputs_options 50000)
 set(fuzz_inputs_metadata 300000)
 set(fuzz_inputs_models 5000)
+set(fuzz_inputs_compile 200000)
 set(fuzz_inputs_calls 4000)
 set(fuzz_inputs_acl 8000)
 

@@ -58,6 +58,7 @@ class Compilation {
     const OnnxModelDescription description =
         describe_model(library, session.get(), session_options_);
     result_.model = fit_request(std::move(request), options_, description.inputs);
+    check_batch_axes(result_.model, options_, description);
     warn_of_sizes(result_.model, result_.warnings);
     result_.input_bytes = checked_input_bytes(result_.model, option_, memory_bytes());
   }
@@ -109,18 +110,14 @@ class Compilation {
     CompiledModel& model = result_.model;
     if (model.kind != GearKind::batch || model.gears.front().sizes.empty()) return;
     try {
-      auto executor = make_onnxruntime_executor(path_, options_of_rows());
-      check_batch_axis(executor->spec());
       // The least company that shows whether rows meet.
       BatchingOptions batching;
       batching.gears = {1, 3};
       batching.workers = 1;
-      const Batcher batcher(std::move(executor), batching);
+      const Batcher batcher(make_onnxruntime_executor(path_, options_of_rows()), batching);
       const LoadReport& report = batcher.report();
       if (report.probed) model.rows_independent = report.rows_independent;
       if (!report.warning.empty()) result_.warnings.push_back(report.warning);
-    } catch (const CompileError&) {
-      throw;
     } catch (const Error& error) {
       result_.warnings.push_back(
           std::string("whether rows are independent could not be found: dynbatch.load() would not "
@@ -139,17 +136,6 @@ class Compilation {
       }
     }
     return options;
-  }
-
-  void check_batch_axis(const ModelSpec& spec) const {
-    for (const TensorSpec& input : spec.inputs) {
-      if (input.shared || input.ragged || input.batch_axis == 0) continue;
-      throw CompileError("E10018", "input_shape", options_.input_shape.value_or(""),
-                         "-1 in the batch axis, which is dimension " +
-                             std::to_string(input.batch_axis) + " of input '" + input.name +
-                             "': for a batch axis that is not first, use --dynamic_dims with "
-                             "--input_format=ND");
-    }
   }
 
   void warn_of_plan() {
