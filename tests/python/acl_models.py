@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 
+import dynbatch
 from dynbatch import acl
 from real_models import real_models
 
@@ -66,34 +66,23 @@ def random_array(onnx_type: str, shape: Sizes, generator: np.random.Generator) -
     return generator.integers(0, 256, shape, dtype=dtype)
 
 
+OPTIONS = {
+    "batch": "dynamic_batch_size",
+    "image_size": "dynamic_image_size",
+    "dims": "dynamic_dims",
+}
+
+
 def with_gears(
     source: Path, target: Path, kind: str, shapes: Mapping[str, Sizes], gears: Sequence[Sizes]
 ) -> GearModelFile:
-    """A copy of a model with gears in its metadata, as `dynbatch compile` writes them."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # sums are then made in one order
-    session = onnxruntime.InferenceSession(str(source), options, ["CPUExecutionProvider"])
-    types = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
-    lines = ["format 1", f"kind {kind}"]
-    for entry in session.get_inputs():
-        dims = ",".join(map(str, shapes[entry.name]))
-        lines.append(f'input "{entry.name}" dtype={types[entry.type]} shape=[{dims}]')
-    for entry in session.get_outputs():
-        lines.append(f'output "{entry.name}" dtype={types[entry.type]}')
-    generator = np.random.default_rng(0)
-    for gear in gears:
-        feeds = {
-            entry.name: random_array(
-                entry.type, shapes_in(kind, shapes, gear)[entry.name], generator
-            )
-            for entry in session.get_inputs()
-        }
-        outputs = [",".join(map(str, array.shape)) for array in session.run(None, feeds)]
-        told = " ".join(f"output=[{dims}]" for dims in outputs)
-        lines.append(f"gear sizes=[{','.join(map(str, gear))}] seconds=0 {told}")
-    model = onnx.load(str(source))
-    model.metadata_props.add(key="dynbatch.gears", value="\n".join(lines) + "\n")
-    onnx.save(model, str(target))
+    """The model compiled with gears."""
+    told = [gear[0] for gear in gears] if kind == "batch" else gears
+    options: dict[str, Any] = {OPTIONS[kind]: told}
+    dynbatch.compile(source, output=target, input_shape=shapes, **options)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1  # sums are then made in one order
+    session = onnxruntime.InferenceSession(str(source), settings, ["CPUExecutionProvider"])
     return GearModelFile(target, kind, shapes, gears, session)
 
 

@@ -44,7 +44,10 @@ def documented_example(path: Path) -> Path:
         [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
         "documented",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
-        [helper.make_tensor_value_info(f"{n}_out", TensorProto.FLOAT, s) for n, s in shapes.items()],
+        [
+            helper.make_tensor_value_info(f"{n}_out", TensorProto.FLOAT, s)
+            for n, s in shapes.items()
+        ],
     )
     opset = helper.make_opsetid("", 17)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
@@ -128,7 +131,10 @@ def test_loading_takes_image_sizes_and_dims(tmp_path: Path, execution: str) -> N
         dynamic_image_size=[(8, 4), (2, 6)],
     )
     with dynbatch.load(image.output, execution=execution) as loaded:
-        assert [(gear.batch_size, *gear.sizes) for gear in loaded.gears.gears] == [(2, 8, 4), (2, 2, 6)]
+        assert [(gear.batch_size, *gear.sizes) for gear in loaded.gears.gears] == [
+            (2, 8, 4),
+            (2, 2, 6),
+        ]
         x = np.ones((1, 1, 2, 6), np.float32)
         np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], 2 * x)
         with pytest.raises(dynbatch.InvalidInput):
@@ -276,9 +282,7 @@ def external_model(folder: Path) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path = folder / "model.onnx"
-    onnx.save(
-        model, path, save_as_external_data=True, location="weights.bin", size_threshold=0
-    )
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path
 
 

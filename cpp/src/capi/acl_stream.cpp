@@ -1,6 +1,8 @@
 // Streams.
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <dynbatch/acl.h>

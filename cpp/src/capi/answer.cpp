@@ -2,7 +2,7 @@
 
 #include <exception>
 #include <new>
-#include <utility>
+#include <string>
 
 #include <dynbatch/error.hpp>
 
@@ -42,16 +42,16 @@ Refusal current() {
 
 }  // namespace
 
-void refuse(aclError code, std::string message) { throw Refusal{code, std::move(message)}; }
+void refuse(aclError code, const std::string& message) { throw Refusal(code, message); }
 
 aclError told(const char* function, const Refusal& refusal) noexcept {
   try {
     recent() =
-        std::string(function) + ": " + refusal.message + " (" + std::to_string(refusal.code) + ")";
+        std::string(function) + ": " + refusal.what() + " (" + std::to_string(refusal.code()) + ")";
   } catch (...) {
     recent().clear();  // no memory for words
   }
-  return refusal.code;
+  return refusal.code();
 }
 
 aclError told_current(const char* function) noexcept {

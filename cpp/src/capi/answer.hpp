@@ -2,18 +2,23 @@
 // Inside, whatever refuses throws; no exception leaves a C function.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 
 #include <dynbatch/acl.h>
 
 namespace dynbatch::capi {
 
-struct Refusal {
-  aclError code;
-  std::string message;
+class Refusal : public std::runtime_error {
+ public:
+  Refusal(aclError code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  aclError code() const noexcept { return code_; }
+
+ private:
+  aclError code_;
 };
 
-[[noreturn]] void refuse(aclError code, std::string message);
+[[noreturn]] void refuse(aclError code, const std::string& message);
 
 /// Refuses with ACL_ERROR_INVALID_PARAM. `message` names the argument, what was expected, and what came.
 inline void require(bool holds, const char* message) {

@@ -27,18 +27,18 @@ class SignalsBlocked {
 void perform(const Copy& copy) { std::memmove(copy.to, copy.from, copy.bytes); }
 void perform(const ModelRun& run) { run.execute(); }
 
-std::optional<Refusal> failure_of(const std::variant<Copy, ModelRun>& work) {
+}  // namespace
+
+std::optional<Refusal> Stream::failure_of(const std::variant<Copy, ModelRun>& work) const noexcept {
   try {
     std::visit([](const auto& each) { perform(each); }, work);
   } catch (const Refusal& refusal) {
     return refusal;
   } catch (const std::bad_alloc&) {
-    return Refusal{ACL_ERROR_BAD_ALLOC, ""};
+    return out_of_memory_;
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 Stream::Stream() {
   const SignalsBlocked blocked;

@@ -36,6 +36,7 @@ class Stream {
 
  private:
   void serve() noexcept;
+  std::optional<Refusal> failure_of(const std::variant<Copy, ModelRun>& work) const noexcept;
 
   std::mutex mutex_;
   std::condition_variable arrived_;
@@ -44,6 +45,7 @@ class Stream {
   std::uint64_t added_ = 0;
   std::uint64_t done_ = 0;
   std::optional<Refusal> failure_;
+  const Refusal out_of_memory_{ACL_ERROR_BAD_ALLOC, "there is no memory"};  // made while there is
   bool closing_ = false;
   std::thread thread_;  // the last: it uses the others
 };
