@@ -20,7 +20,7 @@ using Address = std::uintptr_t;
 /// A handle or pointer out of an integer.
 template <class T = void>
 T* at(Address address) {
-  return reinterpret_cast<T*>(address);
+  return reinterpret_cast<T*>(address);  // NOLINT(performance-no-int-to-ptr): it is one
 }
 inline Address address_of(const void* pointer) { return reinterpret_cast<Address>(pointer); }
 

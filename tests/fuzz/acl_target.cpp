@@ -97,6 +97,8 @@ class Program {
  public:
   explicit Program(FuzzBytes bytes) : bytes_(bytes) {
     for (auto& piece : memory_) piece = std::make_unique<std::byte[]>(kMemoryBytes);
+    make_dataset(2);  // an input with its gear
+    make_dataset(1);  // an output
   }
 
   void make_calls() {
@@ -144,10 +146,12 @@ class Program {
     switch (bytes_.below(8)) {
       case 0: documented(aclInit(bytes_.one_in(4) ? "/nowhere" : nullptr)); break;
       case 1:
-        if (bytes_.one_in(8)) documented(aclFinalize());
+        if (bytes_.one_in(32)) documented(aclFinalize());
         break;
       case 2: documented(aclrtSetDevice(bytes_.one_in(4) ? 3 : 0)); break;
-      case 3: documented(aclrtResetDevice(0)); break;
+      case 3:
+        if (bytes_.one_in(8)) documented(aclrtResetDevice(0));
+        break;
       case 4: {
         aclrtContext context = nullptr;
         documented(aclrtCreateContext(bytes_.one_in(8) ? nullptr : &context, 0));
@@ -210,11 +214,11 @@ class Program {
   }
 
   /// A dataset that fits a model, more or less.
-  void make_dataset() {
+  void make_dataset(std::size_t count) {
     aclmdlDataset* const dataset = aclmdlCreateDataset();
     datasets_.add(dataset);
-    for (std::size_t count = bytes_.below(4); count > 0; --count) {
-      const std::size_t size = bytes_.one_in(4) ? draw_size() : kMemoryBytes;
+    for (; count > 0; --count) {
+      const std::size_t size = bytes_.one_in(8) ? draw_size() : kMemoryBytes;
       std::byte* const memory = draw_memory();
       aclDataBuffer* const buffer = aclCreateDataBuffer(memory, memory == nullptr ? 0 : size);
       buffers_.add(buffer);
@@ -225,7 +229,7 @@ class Program {
   void use_a_dataset() {
     switch (bytes_.below(5)) {
       case 0:
-      case 1: make_dataset(); break;
+      case 1: make_dataset(bytes_.below(4)); break;
       case 2:
         documented(aclmdlAddDatasetBuffer(datasets_.draw(bytes_), buffers_.draw(bytes_)));
         break;
@@ -269,16 +273,25 @@ class Program {
     aclmdlDataset* const dataset = datasets_.draw(bytes_);
     const std::size_t index = bytes_.one_in(8) ? bytes_.size() : 1;
     switch (bytes_.below(4)) {
-      case 0: documented(aclmdlSetDynamicBatchSize(id, dataset, index, bytes_.size())); break;
+      case 0: {
+        const std::uint64_t usual = std::uint64_t{1} << bytes_.below(4);
+        const std::uint64_t batch = bytes_.one_in(4) ? bytes_.size() : usual;
+        documented(aclmdlSetDynamicBatchSize(id, dataset, index, batch));
+        break;
+      }
       case 1: {
-        const std::uint64_t height = bytes_.size();
-        documented(aclmdlSetDynamicHWSize(id, dataset, index, height, bytes_.size()));
+        const bool is_first = bytes_.one_in(2);
+        const std::uint64_t height = bytes_.one_in(4) ? bytes_.size() : is_first ? 2 : 4;
+        documented(aclmdlSetDynamicHWSize(id, dataset, index, height, is_first ? 3 : 2));
         break;
       }
       case 2: {
         aclmdlIODims dims = {};
         dims.dimCount = bytes_.one_in(8) ? bytes_.size() : 3;
-        for (std::size_t i = 0; i < 3; ++i) dims.dims[i] = bytes_.dimension();
+        static constexpr std::int64_t kUsual[][3] = {{2, 2, 5}, {3, 2, 1}};
+        const auto& usual = kUsual[bytes_.below(2)];
+        for (std::size_t i = 0; i < 3; ++i)
+          dims.dims[i] = bytes_.one_in(8) ? bytes_.dimension() : usual[i];
         documented(aclmdlSetInputDynamicDims(id, dataset, index, &dims));
         break;
       }
@@ -331,7 +344,7 @@ class Program {
     switch (bytes_.below(5)) {
       case 0: {
         aclrtStream stream = nullptr;
-        if (bytes_.one_in(4)) documented(aclrtCreateStream(&stream));
+        if (bytes_.one_in(2)) documented(aclrtCreateStream(&stream));
         streams_.add(stream);
         break;
       }

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from acl_models import SENTINEL, Array, Buffers, Loaded, Sizes, checked, real_gears
+from acl_models import (
+    SENTINEL,
+    Array,
+    Buffers,
+    GearModelFile,
+    Loaded,
+    Sizes,
+    checked,
+    real_gears,
+)
 from dynbatch import acl
 
 
@@ -24,13 +32,13 @@ def world() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=["ocr_cls", "ocr_rec", "ocr_det", "magika"])
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GearModelFile:
+    return real_gears(str(request.param), tmp_path_factory.mktemp("gears"))
 
 
 @pytest.fixture
-def loaded(name: str, tmp_path: Path) -> Iterator[Loaded]:
-    loaded = Loaded(real_gears(name, tmp_path))
+def loaded(file: GearModelFile) -> Iterator[Loaded]:
+    loaded = Loaded(file)
     yield loaded
     loaded.close()
 

@@ -14,6 +14,7 @@
 #include <dynbatch/compiled_model.hpp>
 
 #include "cpp/executor/onnx_graph.hpp"
+#include "cpp/executor/ort_mutexes.hpp"
 
 namespace dynbatch::testing {
 
