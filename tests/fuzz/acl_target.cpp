@@ -99,6 +99,9 @@ class Program {
     for (auto& piece : memory_) piece = std::make_unique<std::byte[]>(kMemoryBytes);
     make_dataset(2);  // an input with its gear
     make_dataset(1);  // an output
+    aclrtStream stream = nullptr;
+    if (bytes_.one_in(4)) documented(aclrtCreateStream(&stream));
+    streams_.add(stream);
   }
 
   void make_calls() {

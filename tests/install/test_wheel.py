@@ -26,12 +26,20 @@ def test_sdist_holds_sources_only(sdist: Path) -> None:
 def test_wheel_is_a_python_package_and_a_cpp_sdk(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    libraries = [name for name in names if re.search(r"libdynbatch\.so", name)]
-    assert libraries == ["dynbatch/lib/libdynbatch.so.0"], "links would be full copies"
-    assert [name for name in names if re.match(r"dynbatch/_core\.[^/]+\.so$", name)]
+    libraries = sorted(name for name in names if re.search(r"/lib[^/]*\.so", name))
+    assert libraries == [
+        "dynbatch/lib/libdynbatch.so.0",
+        "dynbatch/lib/libdynbatch_acl.so.0",
+    ], "links would be full copies, and libascendcl.so would shadow another"
+    for extension in ("_acl", "_core"):
+        assert [name for name in names if re.match(rf"dynbatch/{extension}\.[^/]+\.so$", name)]
+    assert not [name for name in names if "ascendcl" in name]
     assert {
         "dynbatch/__init__.py",
+        "dynbatch/_acl/__init__.pyi",
         "dynbatch/_core.pyi",
+        "dynbatch/acl/__main__.py",
+        "dynbatch/include/dynbatch/acl.h",
         "dynbatch/py.typed",
         "dynbatch/include/dynbatch/dynbatch.hpp",
         "dynbatch/lib/cmake/dynbatch/dynbatchConfig.cmake",
