@@ -118,8 +118,8 @@ void register_tensors(py::module_& module) {
   module.def("get_output_index_by_name", &index_by_name<aclmdlGetOutputIndexByName>, desc, name);
   module.def(
       "get_tensor_real_name",
-      [](Address desc, const std::string& name) {
-        return py::str(aclmdlGetTensorRealName(description(desc), name.c_str()));
+      [](Address address, const std::string& alias) {
+        return py::str(aclmdlGetTensorRealName(description(address), alias.c_str()));
       },
       desc, name);
 }
@@ -130,15 +130,18 @@ void register_acl_desc(py::module_& module) {
   const auto desc = py::arg("desc");
   module.def("create_desc", [] { return address_of(aclmdlCreateDesc()); });
   module.def(
-      "destroy_desc", [](Address desc) { return aclmdlDestroyDesc(description(desc)); }, desc);
+      "destroy_desc", [](Address address) { return aclmdlDestroyDesc(description(address)); },
+      desc);
   module.def(
       "get_desc",
-      [](Address desc, std::uint32_t id) { return aclmdlGetDesc(description(desc), id); }, desc,
-      py::arg("model_id"));
+      [](Address address, std::uint32_t id) { return aclmdlGetDesc(description(address), id); },
+      desc, py::arg("model_id"));
   module.def(
-      "get_num_inputs", [](Address desc) { return aclmdlGetNumInputs(description(desc)); }, desc);
+      "get_num_inputs", [](Address address) { return aclmdlGetNumInputs(description(address)); },
+      desc);
   module.def(
-      "get_num_outputs", [](Address desc) { return aclmdlGetNumOutputs(description(desc)); }, desc);
+      "get_num_outputs", [](Address address) { return aclmdlGetNumOutputs(description(address)); },
+      desc);
   register_tensors(module);
   module.def("get_dynamic_batch", &dynamic_batch, desc);
   module.def("get_dynamic_hw", &dynamic_hw, desc, py::arg("index"));

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPECT(condition)                                                                  \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
+#define EXPECT(condition)                                                                       \
+  do {                                                                                          \
+    if (!(condition)) {                                                                         \
       fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, aclGetRecentErrMsg()); \
-      exit(1);                                                                             \
-    }                                                                                      \
+      exit(1);                                                                                  \
+    }                                                                                           \
   } while (0)
 
 enum { ROW = 3, LARGEST = 8 };
 
-static aclmdlDataset *dataset_of(void **memory, const size_t *sizes, size_t count) {
-  aclmdlDataset *dataset = aclmdlCreateDataset();
+static aclmdlDataset* dataset_of(void** memory, const size_t* sizes, size_t count) {
+  aclmdlDataset* dataset = aclmdlCreateDataset();
   EXPECT(dataset != NULL);
   for (size_t i = 0; i < count; ++i) {
     EXPECT(aclrtMalloc(&memory[i], sizes[i], ACL_MEM_MALLOC_HUGE_FIRST) == ACL_SUCCESS);
-    aclDataBuffer *buffer = aclCreateDataBuffer(memory[i], sizes[i]);
+    aclDataBuffer* buffer = aclCreateDataBuffer(memory[i], sizes[i]);
     EXPECT(buffer != NULL);
     EXPECT(aclmdlAddDatasetBuffer(dataset, buffer) == ACL_SUCCESS);
   }
@@ -29,16 +29,16 @@ static aclmdlDataset *dataset_of(void **memory, const size_t *sizes, size_t coun
   return dataset;
 }
 
-static void destroy(aclmdlDataset *dataset) {
+static void destroy(aclmdlDataset* dataset) {
   for (size_t i = 0; i < aclmdlGetDatasetNumBuffers(dataset); ++i) {
-    aclDataBuffer *buffer = aclmdlGetDatasetBuffer(dataset, i);
+    aclDataBuffer* buffer = aclmdlGetDatasetBuffer(dataset, i);
     EXPECT(aclrtFree(aclGetDataBufferAddr(buffer)) == ACL_SUCCESS);
     EXPECT(aclDestroyDataBuffer(buffer) == ACL_SUCCESS);
   }
   EXPECT(aclmdlDestroyDataset(dataset) == ACL_SUCCESS);
 }
 
-static void describe(uint32_t model, aclmdlDesc *desc, size_t *shape_input) {
+static void describe(uint32_t model, aclmdlDesc* desc, size_t* shape_input) {
   EXPECT(aclmdlGetDesc(desc, model) == ACL_SUCCESS);
   EXPECT(aclmdlGetNumInputs(desc) == 2);
   EXPECT(aclmdlGetNumOutputs(desc) == 1);
@@ -60,13 +60,13 @@ static void describe(uint32_t model, aclmdlDesc *desc, size_t *shape_input) {
   EXPECT(batch.batch[0] == 4 && batch.batch[1] == 1 && batch.batch[2] == 8 && batch.batch[3] == 2);
 }
 
-static void execute(uint32_t model, aclmdlDesc *desc, aclmdlDataset *input, aclmdlDataset *output,
+static void execute(uint32_t model, aclmdlDesc* desc, aclmdlDataset* input, aclmdlDataset* output,
                     size_t shape_input, size_t rows) {
   float x[LARGEST * ROW];
   float y[LARGEST * ROW];
   for (size_t i = 0; i < rows * ROW; ++i) x[i] = (float)i;
-  void *in = aclGetDataBufferAddr(aclmdlGetDatasetBuffer(input, 0));
-  const void *out = aclGetDataBufferAddr(aclmdlGetDatasetBuffer(output, 0));
+  void* in = aclGetDataBufferAddr(aclmdlGetDatasetBuffer(input, 0));
+  const void* out = aclGetDataBufferAddr(aclmdlGetDatasetBuffer(output, 0));
   const size_t bytes = rows * ROW * sizeof(float);
   EXPECT(aclrtMemcpy(in, sizeof x, x, bytes, ACL_MEMCPY_HOST_TO_DEVICE) == ACL_SUCCESS);
   EXPECT(aclmdlSetDynamicBatchSize(model, input, shape_input, rows) == ACL_SUCCESS);
@@ -78,7 +78,7 @@ static void execute(uint32_t model, aclmdlDesc *desc, aclmdlDataset *input, aclm
   for (size_t i = 0; i < rows * ROW; ++i) EXPECT(y[i] == 2 * x[i] + 1);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   EXPECT(argc == 2);
   EXPECT(aclInit(NULL) == ACL_SUCCESS);
   EXPECT(aclrtSetDevice(0) == ACL_SUCCESS);
@@ -93,15 +93,16 @@ int main(int argc, char **argv) {
   EXPECT(work == 2 * LARGEST * ROW * sizeof(float) && weight > 0);
   uint32_t model = 0;
   EXPECT(aclmdlLoadFromFile(argv[1], &model) == ACL_SUCCESS && model >= 1);
-  aclmdlDesc *desc = aclmdlCreateDesc();
+  aclmdlDesc* desc = aclmdlCreateDesc();
   size_t shape_input = 0;
   describe(model, desc, &shape_input);
 
-  void *memory[3];
-  const size_t in_sizes[] = {aclmdlGetInputSizeByIndex(desc, 0), aclmdlGetInputSizeByIndex(desc, 1)};
+  void* memory[3];
+  const size_t in_sizes[] = {aclmdlGetInputSizeByIndex(desc, 0),
+                             aclmdlGetInputSizeByIndex(desc, 1)};
   const size_t out_sizes[] = {aclmdlGetOutputSizeByIndex(desc, 0)};
-  aclmdlDataset *input = dataset_of(memory, in_sizes, 2);
-  aclmdlDataset *output = dataset_of(memory + 2, out_sizes, 1);
+  aclmdlDataset* input = dataset_of(memory, in_sizes, 2);
+  aclmdlDataset* output = dataset_of(memory + 2, out_sizes, 1);
   const size_t gears[] = {1, 8, 2, 4};
   for (size_t i = 0; i < 4; ++i) execute(model, desc, input, output, shape_input, gears[i]);
   EXPECT(aclmdlSetDynamicBatchSize(model, input, shape_input, 3) ==
