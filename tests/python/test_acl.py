@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from dynbatch import acl
 from model_cases import case_named
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = Path(dynbatch.__file__).parent / "include/dynbatch/acl.h"
+HEADER = ROOT / "cpp/include/dynbatch/acl.h"
 FLOAT = 11  # NumPy's number of float32
 
 
@@ -329,3 +330,15 @@ def test_examples_run(files: Path, script: str, model: str, printed: str) -> Non
     )
     assert result.returncode == 0, result.stderr
     assert printed in result.stdout
+
+
+def test_the_published_sequence_leaves_nothing(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # In this process, where tests/python/leak_check.py looks.
+    script = ROOT / "examples/acl/dynamic_batch.py"
+    monkeypatch.setitem(sys.modules, "acl", acl)
+    monkeypatch.setattr(sys, "argv", [str(script), str(files / "batch.om")])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "gear 4" in capsys.readouterr().out
+    assert acl.native.live_handles() == 0
