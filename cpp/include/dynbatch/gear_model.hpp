@@ -35,7 +35,7 @@ class DYNBATCH_EXPORT GearModel {
   /// An ONNX model on ONNX Runtime with the gears that were compiled into it, of any kind; a model that was not
   /// compiled and has no free dimension has one gear. Of `options` what a session needs is used (threads,
   /// session entries, bound dimensions, wanted outputs): inputs and outputs are whole tensors here, and nothing
-  /// is declared about rows. Each gear is run once, with made-up inputs. Throws Error(model), also where the
+  /// is declared about rows. Each gear is run at load, with made-up inputs. Throws Error(model), also where the
   /// shape of an output is not constant in a gear; Error(invalid_argument) where options do not fit the model.
   explicit GearModel(const std::string& model_path, const OnnxRuntimeOptions& options = {});
   GearModel(const void* model_data, std::size_t model_size, const OnnxRuntimeOptions& options = {});

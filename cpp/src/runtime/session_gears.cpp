@@ -132,32 +132,33 @@ std::vector<OutputView> SessionGears::execute(std::size_t gear, std::span<const 
 }
 
 void SessionGears::check_inputs(std::size_t gear, std::span<const InputView> inputs) const {
-  const auto refuse = [](const std::string& message) {
-    throw Error(ErrorCode::invalid_input, message);
+  const std::size_t expected = spec_.inputs.size();
+  if (inputs.size() != expected) {
+    throw Error(ErrorCode::invalid_input, "expected " + std::to_string(expected) + " inputs, got " +
+                                              std::to_string(inputs.size()));
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) check_input(gear, i, inputs[i]);
+}
+
+void SessionGears::check_input(std::size_t gear, std::size_t index, const InputView& input) const {
+  const WholeTensor& expected = tensors_[gear].inputs[index];
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::invalid_input,
+                "input '" + spec_.inputs[index].name + "': expected " + what);
   };
-  const std::vector<WholeTensor>& expected = tensors_[gear].inputs;
-  if (inputs.size() != expected.size()) {
-    refuse("expected " + std::to_string(expected.size()) + " inputs, got " +
-           std::to_string(inputs.size()));
+  if (input.dtype != expected.dtype)
+    refuse(std::string("dtype ") + name_of(expected.dtype) + ", got " + name_of(input.dtype));
+  if (!input.shape.valid() || !std::ranges::equal(input.shape.dims(), expected.shape)) {
+    refuse("shape " + dims_text(expected.shape) + of_gear(gear) + "; got " +
+           to_string(input.shape));
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const InputView& input = inputs[i];
-    const std::string name = "input '" + spec_.inputs[i].name + "': expected ";
-    if (input.dtype != expected[i].dtype) {
-      refuse(name + "dtype " + name_of(expected[i].dtype) + ", got " + name_of(input.dtype));
-    }
-    if (!input.shape.valid() || !std::ranges::equal(input.shape.dims(), expected[i].shape)) {
-      const bool is_only = compiled_.gears[gear].sizes.empty();
-      const std::string of_gear = is_only
-                                      ? ""
-                                      : ", as in the chosen gear " + gear_name(compiled_, gear) +
-                                            " of " + gear_names(compiled_);
-      refuse(name + "shape " + dims_text(expected[i].shape) + of_gear + "; got " +
-             to_string(input.shape));
-    }
-    if (input.data == nullptr && expected[i].size_bytes > 0)
-      refuse(name + "data, got a null pointer");
-  }
+  if (input.data == nullptr && expected.size_bytes > 0) refuse("data, got a null pointer");
+}
+
+/// ", as in the chosen gear 4 of 1, 2, 4, 8".
+std::string SessionGears::of_gear(std::size_t gear) const {
+  if (compiled_.gears[gear].sizes.empty()) return "";
+  return ", as in the chosen gear " + gear_name(compiled_, gear) + " of " + gear_names(compiled_);
 }
 
 MemoryPlan SessionGears::memory_plan() const {

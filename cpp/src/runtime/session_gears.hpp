@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <dynbatch/gear_model.hpp>
@@ -37,6 +38,8 @@ class SessionGears final : public GearRunner {
   void set_table();
   void lay_out_outputs();
   void check_inputs(std::size_t gear, std::span<const InputView> inputs) const;
+  void check_input(std::size_t gear, std::size_t index, const InputView& input) const;
+  std::string of_gear(std::size_t gear) const;
 
   OrtWholeSession session_;
   ModelSpec spec_;
