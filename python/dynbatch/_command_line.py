@@ -53,7 +53,9 @@ def compile_model(
     ] = None,
     input_shape: Annotated[
         str | None,
-        typer.Option("--input_shape", help='"name:-1,3,416,416;name2:-1,4": -1 where gears differ.'),
+        typer.Option(
+            "--input_shape", help='"name:-1,3,416,416;name2:-1,4": -1 where gears differ.'
+        ),
     ] = None,
     dynamic_batch_size: Annotated[
         str | None, typer.Option("--dynamic_batch_size", help='"1,2,4,8": 2 to 100 batch sizes.')
@@ -215,7 +217,10 @@ def _print_inspection(found: Inspection) -> None:
         for gear in found.gears:
             times = (time_text(gear.seconds), time_text(gear.seconds / gear.rows))
             table.add_row(
-                escape(gear.name), bytes_text(gear.input_bytes), bytes_text(gear.output_bytes), *times
+                escape(gear.name),
+                bytes_text(gear.input_bytes),
+                bytes_text(gear.output_bytes),
+                *times,
             )
         _out.print(table)
 
