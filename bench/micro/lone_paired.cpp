@@ -1,44 +1,20 @@
 // One blocking caller and nobody else: what dynbatch adds to a run, call by call. The model is the
 // smallest of the test models, a matrix product of 64 by 64.
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include <dynbatch/batcher.hpp>
 #include <dynbatch/onnxruntime_executor.hpp>
 
 #include "bare_executor.hpp"
-#include "closed_loop.hpp"
 #include "model_path.hpp"
 #include "paired.hpp"
 #include "rows.hpp"
+#include "timed_calls.hpp"
 
 namespace dynbatch::bench {
-namespace {
-
-constexpr std::size_t kMostSamples = std::size_t{1} << 22;
-
-/// Calls for that long, each of them timed.
-template <class Call>
-Figures time_calls(double seconds, Call&& call) {
-  std::vector<std::uint32_t> samples;
-  samples.reserve(kMostSamples);
-  Nanoseconds before = StdPlatform::now();
-  const Nanoseconds end = before + static_cast<Nanoseconds>(1e9 * seconds);
-  while (before < end && samples.size() < kMostSamples) {
-    call();
-    const Nanoseconds now = StdPlatform::now();
-    samples.push_back(static_cast<std::uint32_t>(std::min<Nanoseconds>(now - before, UINT32_MAX)));
-    before = StdPlatform::now();
-  }
-  return quantiles_us(samples);
-}
-
-}  // namespace
-
 void measure_all(const PairedOptions& options) {
   const std::string path = model_path("one_gemm");
   BareExecutor bare(make_onnxruntime_executor(path));

@@ -105,6 +105,14 @@ TABLES: Mapping[str, Table] = {
             Comparison("p99_us", "bare run", "added p99 us", lambda _: "at most 1", True),
         ],
     ),
+    "gears_paired": Table(
+        "A gear chosen and run from C++, another one each time",
+        [P50, *TAIL],
+        [
+            Comparison("p50_us", "bare Run", "added p50 us", subtracts=True),
+            Comparison("p99_us", "bare Run", "added p99 us", subtracts=True),
+        ],
+    ),
     "workers_paired": Table(
         "Two workers against one",
         [

@@ -23,6 +23,7 @@ def main() -> None:
         model.set_dynamic_batch_size(3)
     except dynbatch.InvalidArgument as error:
         print(error)
+    print(f"3 rows fit into gear {model.gear_for(3)}, and fill gear {model.gear_for(3, 'lower')}")
     plan = model.memory_plan()
     print(f"{plan.total_bytes} bytes for inputs and outputs of all gears, which share them")
 

@@ -12,9 +12,12 @@ namespace dynbatch {
 
 /// "[2, 3, 416, 416]", of any number of dimensions.
 inline std::string dims_text(std::span<const std::int64_t> dims) {
-  std::string text;
-  for (const std::int64_t dim : dims) text += (text.empty() ? "" : ", ") + std::to_string(dim);
-  return "[" + text + "]";
+  std::string text = "[";
+  for (const std::int64_t dim : dims) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(dim);
+  }
+  return text + "]";
 }
 
 /// "4", or "[416, 416]"; "[]" is the only gear of a model without free dimensions.

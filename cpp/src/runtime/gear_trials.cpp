@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <numeric>
 #include <random>
 #include <string>
@@ -60,6 +61,7 @@ class GearTrial {
         gear_(model.gears[gear]),
         tensors_(tensors) {
     for (const WholeTensor& input : tensors.inputs) {
+      if (input.size_bytes > std::vector<std::byte>().max_size()) throw std::bad_alloc();
       values_.emplace_back(input.size_bytes);
       addresses_.push_back(values_.back().data());
     }
@@ -162,7 +164,14 @@ void try_gears(const OrtWholeSession& session, CompiledModel& model,
                const std::function<void(std::size_t gear)>& before) {
   for (const std::size_t gear : largest_first(tensors)) {
     if (before) before(gear);
-    GearTrial(session, model, gear, tensors[gear]).run();
+    try {
+      GearTrial(session, model, gear, tensors[gear]).run();
+    } catch (const std::bad_alloc&) {
+      throw Error(ErrorCode::model, "gear " + gear_name(model, gear) +
+                                        ": no memory for inputs of " +
+                                        std::to_string(input_bytes(tensors[gear])) +
+                                        " bytes: use fewer or smaller gears");
+    }
   }
 }
 

@@ -1,8 +1,6 @@
-// GearModel over whole tensors: which gears a model takes, how one is chosen, and what is refused.
+// GearModel over whole tensors: how a gear is chosen and run, and which calls are refused.
 #include <gmock/gmock.h>
 
-#include <algorithm>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -18,29 +16,19 @@ namespace {
 
 using dynbatch::testing::affine;
 using dynbatch::testing::affine_of;
-using dynbatch::testing::Dim;
 using dynbatch::testing::elements_of;
+using dynbatch::testing::floats;
 using dynbatch::testing::GearRun;
 using dynbatch::testing::gears_of;
+using dynbatch::testing::load;
 using dynbatch::testing::message_of;
 using dynbatch::testing::OnnxGraph;
 using dynbatch::testing::rising;
 using dynbatch::testing::Sizes;
-using dynbatch::testing::small_model;
 using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-GearModel load(const OnnxGraph& graph, const OnnxRuntimeOptions& options = {}) {
-  const std::string bytes = graph.bytes();
-  return GearModel(bytes.data(), bytes.size(), options);
-}
-GearModel load(const OnnxGraph& graph, CompiledModel gears,
-               const OnnxRuntimeOptions& options = {}) {
-  const std::string bytes = graph.bytes();
-  return GearModel(bytes.data(), bytes.size(), std::move(gears), options);
-}
 
 GearModel images() {
   return load(affine({"n", 1, "h", "w"}),
@@ -67,11 +55,6 @@ GearModel dims_of_two_ways() {
 
 InputView view_of(const std::vector<float>& values, Shape shape) {
   return {values.data(), DataType::float32, shape};
-}
-
-std::vector<float> floats(const OutputView& output) {
-  const auto* const first = static_cast<const float*>(output.data);
-  return {first, first + output.size_bytes / sizeof(float)};
 }
 
 // Running.
@@ -303,175 +286,6 @@ TEST(GearModelKinds, RunsWithoutMemoryFail) {
   EXPECT_FALSE(model.run(0, {&in, 1}, {&out, 1}));
   EXPECT_EQ(model.input_bytes(3, 0), 0U);
   EXPECT_EQ(model.output_bytes(0, 1), 0U);
-}
-
-// What is refused, at load.
-
-TEST(GearModelKinds, FreeDimensionsWithoutGearsAreRefused) {
-  EXPECT_THAT(message_of([] { load(affine({"n", 3})); }),
-              AllOf(HasSubstr("'x' [n, 3]"), HasSubstr("dynbatch compile"), HasSubstr("gears=")));
-}
-
-TEST(GearModelKinds, ToldGearsThatDoNotFitAreRefused) {
-  const auto refusal = [](const CompiledModel& gears) {
-    return message_of([&] { load(affine({"n", 3, "h", "w"}), gears); },
-                      ErrorCode::invalid_argument);
-  };
-  const GearKind batch = GearKind::batch;
-  EXPECT_THAT(refusal(gears_of(batch, {{1}})), HasSubstr("[-1, 3, -1, -1]: expected one free"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1}}, {{"z", {-1, 3, 2, 2}}})), HasSubstr("'z'"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1}}, {{"x", {-1, 4, 2, 2}}})),
-              HasSubstr("'x' [n, 3, h, w]"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1}}, {{"x", {-1, 3, 2}}})), HasSubstr("'x' [n, 3, h, w]"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1}}, {{"x", {-2, 3, 2, 2}}})), HasSubstr("'x' [-2"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1, 2}}, {{"x", {-1, 3, 2, 2}}})), HasSubstr("got [1, 2]"));
-  EXPECT_THAT(refusal(gears_of(batch, {{0}}, {{"x", {-1, 3, 2, 2}}})), HasSubstr("got [0]"));
-  EXPECT_THAT(refusal(gears_of(batch, {{2}, {2}}, {{"x", {-1, 3, 2, 2}}})), HasSubstr("twice"));
-  EXPECT_THAT(refusal(gears_of(batch, {}, {{"x", {-1, 3, 2, 2}}})), HasSubstr("got 0"));
-  EXPECT_THAT(refusal(gears_of(batch, {{1}, {2}}, {{"x", {1, 3, 2, 2}}})), HasSubstr("1 to 1"));
-  EXPECT_THAT(refusal(gears_of(GearKind::image_size, {{2, 2}})), HasSubstr("height and width"));
-  EXPECT_THAT(refusal(gears_of(GearKind::dims, {{2, 2}})), HasSubstr("3 sizes a gear"));
-  EXPECT_THAT(refusal(gears_of(GearKind::lengths, {{2}})), HasSubstr("got lengths"));
-}
-
-TEST(GearModelKinds, AHundredGearsAreTakenAndNoMore) {
-  std::vector<Sizes> sizes;
-  for (std::int64_t size = 1; size <= 100; ++size) sizes.push_back({size});
-  const GearModel model = load(affine({"n"}), gears_of(GearKind::batch, sizes));
-  EXPECT_EQ(model.gears().gears.size(), 100U);
-  sizes.push_back({101});
-  EXPECT_THAT(message_of([&] { load(affine({"n"}), gears_of(GearKind::batch, sizes)); },
-                         ErrorCode::invalid_argument),
-              HasSubstr("1 to 100"));
-}
-
-TEST(GearModelKinds, GearsTooLargeToCountAreRefused) {
-  EXPECT_THAT(message_of([] {
-                load(affine({"n", 1024}), gears_of(GearKind::batch, {{INT64_C(1) << 60}}));
-              }),
-              HasSubstr("fewer or smaller"));
-}
-
-TEST(GearModelKinds, OutputsWhoseShapeDependsOnValuesAreRefused) {
-  const OnnxGraph graph = OnnxGraph()
-                              .input("x", DataType::boolean, {"n"})
-                              .node("NonZero", {"x"}, {"y"})
-                              .output("y", DataType::int64, {1, "found"});
-  EXPECT_THAT(message_of([&] { load(graph, gears_of(GearKind::batch, {{64}})); }),
-              AllOf(HasSubstr("gear 64: output 'y'"), HasSubstr("other values"),
-                    HasSubstr("shapes are constant")));
-}
-
-TEST(GearModelKinds, ToldShapesOfOutputsAreChecked) {
-  CompiledModel gears = gears_of(GearKind::batch, {{2}, {1}});
-  gears.outputs = {{"y", DataType::float32}};
-  gears.gears[0].output_shapes = {{2, 3}};
-  gears.gears[1].output_shapes = {{1, 4}};
-  EXPECT_THAT(message_of([&] { load(affine({"n", 3}), gears); }),
-              AllOf(HasSubstr("gear 1: output 'y' has the shape [1, 3]"), HasSubstr("[1, 4]")));
-  gears.gears[1].output_shapes = {{1, 3}};
-  const GearModel model = load(affine({"n", 3}), gears);
-  EXPECT_EQ(model.output_bytes(0, 0), 6 * sizeof(float));
-}
-
-TEST(GearModelKinds, GearThatTheModelRefusesIsNamed) {
-  const OnnxGraph graph = OnnxGraph()
-                              .input("x", DataType::float32, {"n"})
-                              .constant("three", {1.0F, 2.0F, 3.0F})
-                              .node("Add", {"x", "three"}, {"y"})
-                              .output("y", DataType::float32, {"m"});
-  EXPECT_THAT(message_of([&] { load(graph, gears_of(GearKind::batch, {{3}, {5}})); }),
-              AllOf(HasSubstr("gear 5"), HasSubstr("made-up inputs")));
-}
-
-/// Indices are made up of 0 and 1, and the table has one element.
-OnnxGraph gather_from(const std::vector<float>& table, const Dim& indices) {
-  return OnnxGraph()
-      .input("i", DataType::int64, {indices})
-      .constant("table", table)
-      .node("Gather", {"table", "i"}, {"y"})
-      .output("y", DataType::float32, {indices});
-}
-
-TEST(GearModelKinds, ModelThatTakesNoOtherIndicesIsTriedWithZeros) {
-  GearModel model = load(gather_from({7.0F}, "n"), gears_of(GearKind::batch, {{64}}));
-  EXPECT_GT(model.gears().gears[0].seconds, 0.0);
-  const std::vector<std::int64_t> zeros(64);
-  const InputView view{zeros.data(), DataType::int64, {64}};
-  EXPECT_THAT(floats(model.execute({&view, 1})[0]), Each(7.0F));
-  const std::vector<std::int64_t> ones(64, 1);
-  const InputView wrong{ones.data(), DataType::int64, {64}};
-  EXPECT_THAT(message_of([&] { model.execute({&wrong, 1}); }, ErrorCode::execution),
-              HasSubstr("out of data bounds"));
-}
-
-TEST(GearModelKinds, FixedModelThatRefusesMadeUpValuesIsGoodForOthers) {
-  // y[k] = table[i[k] + 2], and the table has two elements: 0 and 1 are both refused.
-  GearModel model = load(OnnxGraph()
-                             .input("i", DataType::int64, {2})
-                             .constant("table", {7.0F, 8.0F})
-                             .node("Shape", {"i"}, {"two"})
-                             .node("Add", {"i", "two"}, {"at"})
-                             .node("Gather", {"table", "at"}, {"y"})
-                             .output("y", DataType::float32, {2}));
-  const std::vector<std::int64_t> indices{-1, -2};
-  const InputView view{indices.data(), DataType::int64, {2}};
-  EXPECT_THAT(floats(model.execute({&view, 1})[0]), ElementsAre(8.0F, 7.0F));
-  EXPECT_EQ(model.gears().gears[0].seconds, 0.0);
-}
-
-TEST(GearModelKinds, BytesThatAreNoModelAreRefused) {
-  EXPECT_THAT(message_of([] { GearModel(nullptr, std::size_t{8}); }, ErrorCode::invalid_argument),
-              HasSubstr("null pointer"));
-  EXPECT_THAT(message_of([] { GearModel("no model", std::size_t{8}); }),
-              HasSubstr("cannot load the model"));
-  EXPECT_THAT(message_of([] { GearModel(std::string("no/such/file")); }),
-              HasSubstr("no such file: 'no/such/file'"));
-}
-
-// Gears that a model brings.
-
-OnnxGraph compiled_affine(const CompiledModel& gears) {
-  return affine({"n", 3}).metadata(kCompiledModelKey, to_metadata(gears));
-}
-
-CompiledModel compiled_gears() {
-  CompiledModel gears = gears_of(GearKind::batch, {{2}, {8}, {1}}, {{"x", {-1, 3}}});
-  gears.outputs = {{"y", DataType::float32}};
-  for (CompiledGear& gear : gears.gears) {
-    gear.output_shapes = {{gear.sizes.front(), 3}};
-    gear.seconds = 0.25;
-  }
-  return gears;
-}
-
-TEST(GearModelKinds, CompiledGearsAreThoseOfTheModel) {
-  GearModel model = load(compiled_affine(compiled_gears()));
-  EXPECT_EQ(model.dynamic_batch_size(), 8U);
-  EXPECT_EQ(model.gears().gears[2].batch_size, 1U);
-  EXPECT_EQ(model.gears().gears[2].seconds, 0.25);
-  EXPECT_EQ(model.output_bytes(1, 0), 8 * 3 * sizeof(float));
-}
-
-TEST(GearModelKinds, ToldGearsOverrideCompiledOnes) {
-  const GearModel model = load(compiled_affine(compiled_gears()), gears_of(GearKind::batch, {{5}}));
-  EXPECT_EQ(model.dynamic_batch_size(), 5U);
-}
-
-TEST(GearModelKinds, CompiledGearsThatDoNotFitTheModelAreRefused) {
-  CompiledModel gears = compiled_gears();
-  gears.inputs[0].dtype = DataType::float16;
-  EXPECT_THAT(
-      message_of([&] { load(compiled_affine(gears)); }),
-      AllOf(HasSubstr(kCompiledModelKey), HasSubstr("expected dtype float32, got float16")));
-  gears = compiled_gears();
-  gears.outputs[0].name = "z";
-  EXPECT_THAT(message_of([&] { load(compiled_affine(gears)); }),
-              AllOf(HasSubstr(kCompiledModelKey), HasSubstr("output 'y'")));
-  gears = compiled_gears();
-  gears.gears[1].output_shapes = {{8, 4}};
-  EXPECT_THAT(message_of([&] { load(compiled_affine(gears)); }),
-              AllOf(HasSubstr("gear 8: output 'y' has the shape [8, 3]"), HasSubstr("[8, 4]")));
 }
 
 TEST(GearModelKinds, DescribesItsModel) {

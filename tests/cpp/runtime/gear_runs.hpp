@@ -13,7 +13,7 @@
 
 #include <dynbatch/gear_model.hpp>
 
-#include "executor/ort_whole_session.hpp"
+#include "cpp/executor/onnx_graph.hpp"
 #include "runtime/sample_rows.hpp"
 
 namespace dynbatch::testing {
@@ -29,6 +29,16 @@ inline CompiledModel gears_of(GearKind kind, const std::vector<Sizes>& gears,
   for (const auto& [name, shape] : inputs) model.inputs.push_back({name, DataType::float32, shape});
   for (const Sizes& sizes : gears) model.gears.push_back({sizes, {}, 0.0});
   return model;
+}
+
+inline GearModel load(const OnnxGraph& graph, const OnnxRuntimeOptions& options = {}) {
+  const std::string bytes = graph.bytes();
+  return GearModel(bytes.data(), bytes.size(), options);
+}
+inline GearModel load(const OnnxGraph& graph, CompiledModel gears,
+                      const OnnxRuntimeOptions& options = {}) {
+  const std::string bytes = graph.bytes();
+  return GearModel(bytes.data(), bytes.size(), std::move(gears), options);
 }
 
 /// Memory for one run of a gear: inputs of random values, and outputs with `spare` bytes behind them, all of
@@ -64,6 +74,11 @@ std::vector<Element> elements_of(const Bytes& bytes, std::size_t size_bytes) {
   std::vector<Element> elements(size_bytes / sizeof(Element));
   if (size_bytes > 0) std::memcpy(elements.data(), bytes.data(), size_bytes);
   return elements;
+}
+
+inline std::vector<float> floats(const OutputView& output) {
+  const auto* const first = static_cast<const float*>(output.data);
+  return {first, first + output.size_bytes / sizeof(float)};
 }
 
 }  // namespace dynbatch::testing
