@@ -106,6 +106,15 @@ def test_loading_takes_the_gears_in_the_order_given(model: Path, execution: str)
         assert gears_of(loaded) == [(3,)]
 
 
+def test_a_live_session_brings_its_gears(model: Path) -> None:
+    result = dynbatch.compile(
+        model, output=model.with_name("m"), input_shape="x:-1,3", dynamic_batch_size=[2, 4]
+    )
+    session = onnxruntime.InferenceSession(result.output, providers=["CPUExecutionProvider"])
+    with dynbatch.load(session) as loaded:
+        assert gears_of(loaded) == [(2,), (4,)]
+
+
 @pytest.mark.parametrize("execution", ["native", "python"])
 def test_loading_binds_dimensions_that_gears_leave_alone(tmp_path: Path, execution: str) -> None:
     onnx.save(affine(["batch", "sequence", 3]), tmp_path / "m.onnx")
@@ -256,6 +265,17 @@ def test_large_gears_warn(model: Path) -> None:
             model, output=model.with_name("m"), input_shape="x:-1,3", dynamic_batch_size="1,3000"
         )
     assert len(result.warnings) == 1
+
+
+def test_rows_that_mix_warn_and_are_told(models: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.warns(RuntimeWarning, match=r"load\(\) of this model will warn"):
+        result = dynbatch.compile(
+            models["softmax_axis0"],
+            output=tmp_path / "m",
+            input_shape="x:-1,8",
+            dynamic_batch_size="1,2",
+        )
+    assert result.rows_independent is False
 
 
 def test_progress_may_end_the_call(model: Path) -> None:

@@ -120,11 +120,14 @@ class Compilation {
       const Batcher batcher(make_onnxruntime_executor(file, session_options_), batching);
       const LoadReport& report = batcher.report();
       if (report.probed) model.rows_independent = report.rows_independent;
-      if (!report.warning.empty()) result_.warnings.push_back(report.warning);
+      if (!report.warning.empty()) {
+        result_.warnings.push_back("dynbatch.load() of this model will warn: " + report.warning);
+      }
     } catch (const Error& error) {
       result_.warnings.push_back(
-          std::string("whether rows are independent could not be found: dynbatch.load() would not "
-                      "batch this model: ") +
+          std::string(
+              "dynbatch.load() will refuse this model, and whether its rows are independent "
+              "is not known: ") +
           error.what());
     }
     return model.rows_independent.has_value();
