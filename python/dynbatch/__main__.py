@@ -25,8 +25,8 @@ def main() -> None:
             if error.name not in ("typer", "rich"):
                 raise
             sys.exit(
-                f"dynbatch {arguments[0]}: the package {error.name} is not installed; it comes with "
-                "the extra `cli`: pip install dynbatch[cli]"
+                f"dynbatch {arguments[0]}: the package {error.name} is not installed; it comes "
+                "with the extra `cli`: pip install dynbatch[cli]"
             )
         run(arguments)
     else:

@@ -53,7 +53,9 @@ def compile_model(
     ] = None,
     input_shape: Annotated[
         str | None,
-        typer.Option("--input_shape", help='"name:-1,3,416,416;name2:-1,4": -1 where gears differ.'),
+        typer.Option(
+            "--input_shape", help='"name:-1,3,416,416;name2:-1,4": -1 where gears differ.'
+        ),
     ] = None,
     dynamic_batch_size: Annotated[
         str | None, typer.Option("--dynamic_batch_size", help='"1,2,4,8": 2 to 100 batch sizes.')
@@ -115,7 +117,7 @@ def compile_model(
     _print_gears(result)
     for warning in result.warnings:
         _err.print(f"[yellow]warning:[/yellow] {escape(warning)}")
-    _out.print(f"wrote {escape(str(result.output))}")
+    _out.print(f"wrote {escape(str(result.output))}", soft_wrap=True)
 
 
 @app.command("inspect", no_args_is_help=True)
@@ -193,7 +195,7 @@ def _print_advice(result: CompileResult) -> None:
     sizes = [gear.sizes[0] for gear in result.gears]
     advice = batch_advice(sizes, [gear.seconds for gear in result.gears])
     for size, text in zip(sizes, advice, strict=True):
-        _out.print(f"gear {size}: {text}")
+        _out.print(f"gear {size}: {text}", soft_wrap=True)
     known = {None: "not known", True: "independent", False: "mix"}
     _out.print(f"rows: {known[result.rows_independent]}")
 
@@ -207,7 +209,7 @@ def _print_inspection(found: Inspection) -> None:
             table.add_row(*map(escape, (tensor.name, tensor.type, tensor.shape, tensor.batch)))
         _out.print(table)
     for name, text in found.facts:
-        _out.print(f"{name}: {escape(text)}")
+        _out.print(f"{name}: {escape(text)}", soft_wrap=True)
     if found.gears:
         table = Table(title="gears")
         for column in ("gear", "bytes in", "bytes out", "a batch", "a row"):
@@ -215,14 +217,17 @@ def _print_inspection(found: Inspection) -> None:
         for gear in found.gears:
             times = (time_text(gear.seconds), time_text(gear.seconds / gear.rows))
             table.add_row(
-                escape(gear.name), bytes_text(gear.input_bytes), bytes_text(gear.output_bytes), *times
+                escape(gear.name),
+                bytes_text(gear.input_bytes),
+                bytes_text(gear.output_bytes),
+                *times,
             )
         _out.print(table)
 
 
 def shapes_text(shapes: Any) -> str:
-    """Shapes by name, as ATC's options write them."""
-    return "; ".join(f"{name}:{','.join(map(str, shape))}" for name, shape in shapes.items())
+    """Shapes by name, as ATC's options write them, one a line."""
+    return "\n".join(f"{name}:{','.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def bytes_text(count: int) -> str:

@@ -49,9 +49,9 @@ class CompiledGear:
 class CompileResult:
     """What `compile` wrote.
 
-    `kind` is "batch size", "image size" or "dims"; `gears` are in the order given. `inputs` are whole
-    shapes with -1 where gears differ. `rows_independent` tells whether a row's answer is the same
-    in company and alone; None: not checked, as of gears that are not batch sizes.
+    `kind` is "batch size", "image size" or "dims"; `gears` are in the order given. `inputs` are
+    whole shapes with -1 where gears differ. `rows_independent` tells whether a row's answer is the
+    same in company and alone; None: not checked, as of gears that are not batch sizes.
     """
 
     output: Path
@@ -169,7 +169,7 @@ def _shapes_text(value: Any) -> str | None:
     for name, shape in mapped("input_shape", value, "whole shapes").items():
         if not isinstance(name, str) or ";" in name:
             raise InvalidArgument(
-                f"input_shape: expected names of inputs without ';', which ends a part; got {name!r}"
+                f"input_shape: expected names of inputs without ';', got {name!r}"
             )
         sizes = integers(f"input_shape[{name!r}]", shape, least=-(1 << 63))
         parts.append(f"{name}:{_joined(sizes)}")

@@ -106,7 +106,10 @@ def _without_batches(path: str | os.PathLike[str], reason: ModelError) -> Inspec
         model = GearModel(path)
     except ModelError:
         raise reason from None
-    facts = [("batched by load()", f"no: {reason}")]
+    description = model._core.description
+    assert description is not None  # native execution has one
+    facts = [("compiled gears", _compiled(description.metadata.custom))]
+    facts.append(("batched by load()", f"no: {reason}"))
     plan = model.memory_plan()
     facts.append(("memory plan", f"{plan.total_bytes} bytes of outputs; inputs are read in place"))
     gears = [
@@ -119,12 +122,12 @@ def _without_batches(path: str | os.PathLike[str], reason: ModelError) -> Inspec
         )
         for gear in model.gears.gears
     ]
-    return Inspection(_tensors(model.get_inputs(), []), _tensors(model.get_outputs(), []), facts, gears)
+    return Inspection(
+        _tensors(model.get_inputs(), []), _tensors(model.get_outputs(), []), facts, gears
+    )
 
 
-def _tensors(
-    declared: Sequence[Any], specs: Sequence[_core.TensorSpec]
-) -> list[InspectedTensor]:
+def _tensors(declared: Sequence[Any], specs: Sequence[_core.TensorSpec]) -> list[InspectedTensor]:
     by_name = {spec.name: spec for spec in specs}
     tensors = []
     for node in declared:

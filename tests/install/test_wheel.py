@@ -88,6 +88,21 @@ def test_module_tells_where_its_cpp_parts_are(environment: Environment) -> None:
         assert (printed / content).is_file()
 
 
+def test_the_command_is_installed_and_names_its_extra(environment: Environment) -> None:
+    printed = environment.run(
+        "-c",
+        "import sys\n"
+        "from importlib.metadata import entry_points\n"
+        "(command,) = entry_points(group='console_scripts', name='dynbatch')\n"
+        "sys.argv = ['dynbatch', 'inspect', 'model.onnx']\n"
+        "try:\n"
+        "    command.load()()\n"
+        "except SystemExit as error:\n"
+        "    print(error.code)\n",
+    )
+    assert "pip install dynbatch[cli]" in printed
+
+
 def test_other_builds_find_the_package_through_its_entry_point(environment: Environment) -> None:
     printed = environment.run(
         "-c",

@@ -17,13 +17,17 @@ import dynbatch
 Dims = list[int | str]
 
 
-def affine(dims: Dims, *, prefix: str = "") -> onnx.ModelProto:
-    """y = 2 x, of any shape."""
+def tensor(name: str, dims: Dims) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+
+
+def affine(dims: Dims) -> onnx.ModelProto:
+    """A model of y = 2 x, of any shape."""
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "two"], ["y"])],
         "affine",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, dims)],
+        [tensor("x", dims)],
+        [tensor("y", dims)],
         [helper.make_tensor("two", TensorProto.FLOAT, [], [2.0])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -38,16 +42,17 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
+def gears_of(model: dynbatch.Model) -> list[tuple[int, ...]]:
+    return [(gear.batch_size, *gear.sizes) for gear in model.gears.gears]
+
+
 def documented_example(path: Path) -> Path:
     shapes: dict[str, Dims] = {"data": ["batch", 3, "height", "width"], "img_info": ["batch", 4]}
     graph = helper.make_graph(
         [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
         "documented",
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
-        [
-            helper.make_tensor_value_info(f"{n}_out", TensorProto.FLOAT, s)
-            for n, s in shapes.items()
-        ],
+        [tensor(name, dims) for name, dims in shapes.items()],
+        [tensor(f"{name}_out", dims) for name, dims in shapes.items()],
     )
     opset = helper.make_opsetid("", 17)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
@@ -94,11 +99,20 @@ def test_loading_takes_the_gears_in_the_order_given(model: Path, execution: str)
         model, output=model.with_name("m"), input_shape="x:-1,3", dynamic_batch_size=[4, 1, 8, 2]
     )
     with dynbatch.load(result.output, execution=execution) as loaded:
-        assert [gear.batch_size for gear in loaded.gears.gears] == [4, 1, 8, 2]
+        assert gears_of(loaded) == [(4,), (1,), (8,), (2,)]
         x = np.arange(15, dtype=np.float32).reshape(5, 3)
         np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], 2 * x)
     with dynbatch.load(result.output, execution=execution, gears=[3]) as loaded:
-        assert [gear.batch_size for gear in loaded.gears.gears] == [3]
+        assert gears_of(loaded) == [(3,)]
+
+
+def test_a_live_session_brings_its_gears(model: Path) -> None:
+    result = dynbatch.compile(
+        model, output=model.with_name("m"), input_shape="x:-1,3", dynamic_batch_size=[2, 4]
+    )
+    session = onnxruntime.InferenceSession(result.output, providers=["CPUExecutionProvider"])
+    with dynbatch.load(session) as loaded:
+        assert gears_of(loaded) == [(2,), (4,)]
 
 
 @pytest.mark.parametrize("execution", ["native", "python"])
@@ -131,10 +145,7 @@ def test_loading_takes_image_sizes_and_dims(tmp_path: Path, execution: str) -> N
         dynamic_image_size=[(8, 4), (2, 6)],
     )
     with dynbatch.load(image.output, execution=execution) as loaded:
-        assert [(gear.batch_size, *gear.sizes) for gear in loaded.gears.gears] == [
-            (2, 8, 4),
-            (2, 2, 6),
-        ]
+        assert gears_of(loaded) == [(2, 8, 4), (2, 2, 6)]
         x = np.ones((1, 1, 2, 6), np.float32)
         np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], 2 * x)
         with pytest.raises(dynbatch.InvalidInput):
@@ -146,7 +157,7 @@ def test_loading_takes_image_sizes_and_dims(tmp_path: Path, execution: str) -> N
         dynamic_dims=[(1, 7), (4, 3)],
     )
     with dynbatch.load(dims.output, execution=execution) as loaded:
-        assert [(gear.batch_size, *gear.sizes) for gear in loaded.gears.gears] == [(1, 7), (4, 3)]
+        assert gears_of(loaded) == [(1, 7), (4, 3)]
         x = np.ones((2, 1, 3, 5), np.float32)
         np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], 2 * x)
 
@@ -158,7 +169,7 @@ def test_a_single_gear_is_bound(model: Path) -> None:
     assert [gear.sizes for gear in result.gears] == [()]
     assert result.inputs == {"x": (4, 3)}
     with dynbatch.load(result.output) as loaded:
-        assert [gear.batch_size for gear in loaded.gears.gears] == [4]
+        assert gears_of(loaded) == [(4,)]
 
 
 def test_python_values_are_those_of_the_text(model: Path) -> None:
@@ -256,6 +267,17 @@ def test_large_gears_warn(model: Path) -> None:
     assert len(result.warnings) == 1
 
 
+def test_rows_that_mix_warn_and_are_told(models: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.warns(RuntimeWarning, match=r"load\(\) of this model will warn"):
+        result = dynbatch.compile(
+            models["softmax_axis0"],
+            output=tmp_path / "m",
+            input_shape="x:-1,8",
+            dynamic_batch_size="1,2",
+        )
+    assert result.rows_independent is False
+
+
 def test_progress_may_end_the_call(model: Path) -> None:
     def stop(gear: int, gears: int, name: str) -> None:
         raise KeyboardInterrupt
@@ -276,8 +298,8 @@ def external_model(folder: Path) -> Path:
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
         "external",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 100])],
+        [tensor("x", ["batch", 3])],
+        [tensor("y", ["batch", 100])],
         [weights],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -303,6 +325,13 @@ def test_weights_that_are_kept_apart_stay_beside_the_file(tmp_path: Path) -> Non
         onnx.checker.check_model(str(result.output))
         with dynbatch.load(result.output) as loaded:
             np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], expected)
+    with pytest.raises(dynbatch.ModelError, match="data file of the model"):
+        dynbatch.compile(
+            model,
+            output=tmp_path / "weights.bin",
+            input_shape="x:-1,3",
+            dynamic_batch_size="1,2",
+        )
     (tmp_path / "other/weights.bin").write_bytes(b"another file")
     with pytest.raises(dynbatch.ModelError, match="another file is there"):
         dynbatch.compile(

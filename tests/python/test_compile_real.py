@@ -1,4 +1,4 @@
-"""Gears compiled into real models: the file is ONNX, and answers are those of plain ONNX Runtime."""
+"""Gears compiled into real models: the file is ONNX, and answers are those of the model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include <dynbatch/compiled_model.hpp>
 

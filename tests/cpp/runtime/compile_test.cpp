@@ -14,6 +14,7 @@
 #include "cpp/executor/affine_model.hpp"
 #include "cpp/executor/onnx_graph.hpp"
 #include "cpp/executor/test_surroundings.hpp"
+#include "executor/onnx_file.hpp"
 
 namespace dynbatch {
 namespace {
@@ -199,6 +200,17 @@ TEST_F(Compile, CompilesAgain) {
   compile(first, options_);
   const Batcher batcher(open(*options_.output));
   EXPECT_EQ(batcher.gears().largest(), 5u);
+}
+
+TEST_F(Compile, CompilesWhatHasADamagedBlock) {
+  options_.input_shape = "x:-1,2";
+  options_.dynamic_batch_size = "1,2";
+  const std::string path = (folder_ / "damaged.onnx").string();
+  std::ofstream(path, std::ios::binary)
+      << with_metadata(affine({"n", 2}).bytes(), kCompiledModelKey, "damaged");
+  const CompileResult result = compile(path, options_);
+  EXPECT_TRUE(result.warnings.empty());
+  EXPECT_EQ(Batcher(open(result.output)).gears().largest(), 2u);
 }
 
 TEST_F(Compile, ShowsProgressOverGears) {
