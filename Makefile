@@ -100,7 +100,7 @@ test-asan test-tsan: test-%: deps models
 ASAN_SITE := $(BUILD)/asan/site
 test-asan-python: deps models
 	@cmake --preset asan >/dev/null
-	@cmake --build --preset asan --target dynbatch _core
+	@cmake --build --preset asan --target dynbatch dynbatch_acl _core _acl
 	@rm -rf $(ASAN_SITE) && mkdir -p $(ASAN_SITE) && cp -r python/dynbatch $(ASAN_SITE)
 	@for component in runtime python; do \
 	  cmake --install $(BUILD)/asan --prefix $(ASAN_SITE)/dynbatch --component $$component >/dev/null || exit 1; \
@@ -154,7 +154,7 @@ bench: deps models package ## All figures of bench/README.md; BENCH=--quick show
 
 # --- lint ----------------------------------------------------------------------------------------
 
-CXX_FILES = $(shell find cpp python tests bench examples -name '*.[ch]pp' -o -name '*.h')
+CXX_FILES = $(shell find cpp python tests bench examples -name '*.[ch]pp' -o -name '*.[ch]')
 
 lint: lint-python lint-cpp ## Formatters, type checker, clang-tidy and the repository's own rules
 

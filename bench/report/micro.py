@@ -113,6 +113,14 @@ TABLES: Mapping[str, Table] = {
             Comparison("p99_us", "bare Run", "added p99 us", subtracts=True),
         ],
     ),
+    "acl_paired": Table(
+        "A gear set and executed through the C API, another one each time",
+        [P50, *TAIL],
+        [
+            Comparison("p50_us", "bare Run", "added p50 us", subtracts=True),
+            Comparison("p99_us", "bare Run", "added p99 us", subtracts=True),
+        ],
+    ),
     "workers_paired": Table(
         "Two workers against one",
         [

@@ -7,23 +7,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "gil_release.hpp"
+
 namespace dynbatch::python {
 
 namespace py = pybind11;
-
-/// Gives the GIL up for a scope. A thread that wants it back after the interpreter has begun to
-/// finalise parks for good: taking it would end the thread under the feet of its C++ frames.
-class GilRelease {
- public:
-  GilRelease() noexcept;
-  GilRelease(const GilRelease&) = delete;
-  GilRelease& operator=(const GilRelease&) = delete;
-  ~GilRelease();
-
- private:
-  bool finalizing_;
-  PyThreadState* state_;
-};
 
 /// Drops a reference on any thread: at once if it holds the GIL; otherwise some later call of
 /// drop_deferred() does. What is left when the interpreter is gone is leaked.

@@ -22,7 +22,9 @@ PYBIND11_MODULE(_core, module, pybind11::multiple_interpreters::not_supported())
   register_ticket(module);
   register_batcher(module);
   register_completion_port(module);
+  register_compiled_model(module);
   register_gear_model(module);
+  register_compile(module);
   module.def("_after_fork", &after_fork,
              "Tells every object of this process's parent that it is "
              "in a child now. Called once, in the child.");

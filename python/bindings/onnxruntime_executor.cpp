@@ -1,3 +1,4 @@
+#include <dynbatch/compiled_model.hpp>
 #include <dynbatch/onnxruntime_executor.hpp>
 
 #include <pybind11/stl.h>
@@ -153,8 +154,9 @@ void register_onnxruntime_executor(py::module_& module) {
          std::map<std::string, std::string> metadata) {
         OnnxModelMetadata declared;
         declared.custom = std::move(metadata);
-        OnnxBatching batching =
-            onnx_batching(inputs, outputs, with_onnx_declarations(options, declared));
+        OnnxBatching batching = onnx_batching(
+            inputs, outputs,
+            with_compiled_dimensions(with_onnx_declarations(options, declared), declared, inputs));
         return std::pair(std::move(batching.spec), std::move(batching.overrides));
       },
       py::arg("inputs"), py::arg("outputs"), py::arg("options"), py::arg("metadata"),

@@ -19,5 +19,7 @@ void register_ticket(py::module_& module);
 void register_completion_port(py::module_& module);
 void register_batcher(py::module_& module);
 void register_gear_model(py::module_& module);
+void register_compiled_model(py::module_& module);
+void register_compile(py::module_& module);
 
 }  // namespace dynbatch::python

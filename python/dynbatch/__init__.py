@@ -13,11 +13,13 @@ from pathlib import Path
 
 from dynbatch._batch_inputs import BatchInput, BatchOutput
 from dynbatch._batcher import BatchedFunction, Batcher, batched
+from dynbatch._compile import CompiledGear, CompileResult, compile
 from dynbatch._core import __version__
 from dynbatch._declarations import Input, Output
 from dynbatch._errors import (
     Cancelled,
     Closed,
+    CompileError,
     Error,
     ExecutionError,
     InvalidArgument,
@@ -40,6 +42,9 @@ __all__ = [
     "Batcher",
     "Cancelled",
     "Closed",
+    "CompileError",
+    "CompileResult",
+    "CompiledGear",
     "Error",
     "ExecutionError",
     "Future",
@@ -63,6 +68,7 @@ __all__ = [
     "Timeout",
     "__version__",
     "batched",
+    "compile",
     "load",
     "package_folder",
 ]

@@ -12,6 +12,7 @@ import concurrent.futures
 __all__ = [
     "Cancelled",
     "Closed",
+    "CompileError",
     "Error",
     "ExecutionError",
     "InvalidArgument",
@@ -33,6 +34,30 @@ class InvalidInput(Error, ValueError):
 
 class InvalidArgument(Error, ValueError):
     """An option is out of range, or does not go with another one."""
+
+
+class CompileError(InvalidArgument):
+    """An option of `compile` is wrong, or does not fit the model. Also a ValueError.
+
+    Attributes:
+        code: The code that ATC gives to what is wrong, such as "E10035".
+        option: The option's name, without dashes.
+        given: What was given, as ATC's grammar writes it.
+        allowed: What is allowed.
+    """
+
+    def __init__(
+        self, message: str, code: str = "", option: str = "", given: str = "", allowed: str = ""
+    ) -> None:
+        """Made by `compile`."""
+        super().__init__(message, code, option, given, allowed)  # pickle makes it of the same
+        self.code = code
+        self.option = option
+        self.given = given
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class QueueFull(Error):

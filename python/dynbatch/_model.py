@@ -167,7 +167,9 @@ def load(
 ) -> Model:
     """Loads an ONNX model and gets it ready to batch: warms it up, measures it, checks its rows.
 
-    Takes as long as some runs of each gear do.
+    Takes as long as some runs of each gear do. A model into which gears were compiled
+    (`dynbatch.compile`) brings them with it, and the sizes of dimensions that gears leave alone:
+    they stand for `gears`, `image_sizes`, `dims` and `dimensions` where these say nothing.
 
     Args:
         model: A path, the bytes of a model, or a live `onnxruntime.InferenceSession`, which then
@@ -291,6 +293,10 @@ def _started(
     native = onnx.execution == "native"
     core_options = options.native(own_workers=native)
     shapes.put_into(core_options, onnx.executor.spec)
+    if not native:  # the core reads the metadata of what it runs itself
+        core_options = _core.with_compiled_gears(
+            core_options, onnx.metadata.custom_metadata_map, onnx.executor.spec
+        )
 
     def make() -> _core.Batcher:
         return _core.Batcher(onnx.executor, core_options, options.examples)

@@ -32,6 +32,10 @@ _MOST_BINDINGS = 1024
 _MOST_THREADS = 4096
 
 
+# The key of what was compiled into a model, which may bind dimensions.
+_COMPILED = "dynbatch.gears"
+
+
 class SessionRun:
     """Runs one batch in a session: called by the core with arrays over the memory of a batch."""
 
@@ -124,7 +128,7 @@ def open_session(model: str | bytes, options: OnnxOptions) -> OnnxExecutor:
 
     session = make([])
     declared = session
-    if options.dimensions:
+    if options.dimensions or _COMPILED in session.get_modelmeta().custom_metadata_map:
         _, overrides = _batching(session, session, options)
         session = make(overrides)
     in_use = session.get_providers()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from dynbatch import _core
 
-_KINDS = {
+#: What a gear settles, in words.
+KINDS = {
     _core.GearKind.batch: "batch size",
     _core.GearKind.image_size: "image size",
     _core.GearKind.dims: "dims",
@@ -92,7 +93,7 @@ class GearTable:
             )
             for gear in native.gears
         )
-        return cls(gears, native.cap, native.filled, _KINDS[native.kind])
+        return cls(gears, native.cap, native.filled, KINDS[native.kind])
 
 
 @dataclass(frozen=True)

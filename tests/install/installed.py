@@ -54,9 +54,10 @@ class Environment:
         return library
 
 
-def build_examples(build: Path, *options: str) -> Path:
-    """Configure and build examples/cpp as a project of its own."""
-    run("cmake", "-S", ROOT / "examples/cpp", "-B", build, "-DCMAKE_BUILD_TYPE=Release", *options)
+def build_examples(build: Path, *options: str, folder: str = "cpp") -> Path:
+    """Configure and build a folder of examples as a project of its own."""
+    source = ROOT / "examples" / folder
+    run("cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", *options)
     run("cmake", "--build", build)
     return build
 

@@ -32,6 +32,33 @@ def test_examples_build_against_the_wheel(environment: Environment, tmp_path: Pa
     run_both_examples(build, environment.onnxruntime_library())
 
 
+def test_examples_of_the_c_api_build_against_the_wheel(
+    environment: Environment, tmp_path: Path
+) -> None:
+    cmake_dir = environment.run("-m", "dynbatch", "--cmakedir").strip()
+    build = build_examples(tmp_path / "build", f"-Ddynbatch_DIR={cmake_dir}", folder="acl")
+    program = (
+        "import dynbatch, sys\n"
+        "dynbatch.compile(sys.argv[1], output=sys.argv[2], input_shape={'x': (-1, 256)},\n"
+        "                 dynamic_batch_size=[4, 1])\n"
+    )
+    environment.run("-c", program, MLP, tmp_path / "model.om")
+    library = environment.onnxruntime_library()
+    printed = run_example(build / "dynamic_batch", tmp_path / "model.om", library=library)
+    assert [line.partition(":")[0] for line in printed.splitlines()] == ["gear 4", "gear 1"]
+
+
+def test_the_c_api_exports_what_its_header_declares(prefix: Path) -> None:
+    library = prefix / "lib/libdynbatch_acl.so"
+    printed = run("nm", "--dynamic", "--defined-only", library)
+    lines = [line.split() for line in printed.splitlines()]
+    strong = {words[2] for words in lines if words[1] not in "WVu"}
+    header = (prefix / "include/dynbatch/acl.h").read_text(encoding="utf-8")
+    declared = set(re.findall(r"\b((?:acl|dynbatchAcl)\w+)\(", without_comments(header)))
+    assert strong == declared
+    assert not list(prefix.rglob("*ascendcl*"))
+
+
 def words_of_public_headers() -> set[str]:
     return {
         word

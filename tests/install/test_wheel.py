@@ -26,12 +26,20 @@ def test_sdist_holds_sources_only(sdist: Path) -> None:
 def test_wheel_is_a_python_package_and_a_cpp_sdk(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    libraries = [name for name in names if re.search(r"libdynbatch\.so", name)]
-    assert libraries == ["dynbatch/lib/libdynbatch.so.0"], "links would be full copies"
-    assert [name for name in names if re.match(r"dynbatch/_core\.[^/]+\.so$", name)]
+    libraries = sorted(name for name in names if re.search(r"/lib[^/]*\.so", name))
+    assert libraries == [
+        "dynbatch/lib/libdynbatch.so.0",
+        "dynbatch/lib/libdynbatch_acl.so.0",
+    ], "links would be full copies, and libascendcl.so would shadow another"
+    for extension in ("_acl", "_core"):
+        assert [name for name in names if re.match(rf"dynbatch/{extension}\.[^/]+\.so$", name)]
+    assert not [name for name in names if "ascendcl" in name]
     assert {
         "dynbatch/__init__.py",
+        "dynbatch/_acl/__init__.pyi",
         "dynbatch/_core.pyi",
+        "dynbatch/acl/__main__.py",
+        "dynbatch/include/dynbatch/acl.h",
         "dynbatch/py.typed",
         "dynbatch/include/dynbatch/dynbatch.hpp",
         "dynbatch/lib/cmake/dynbatch/dynbatchConfig.cmake",
@@ -78,6 +86,21 @@ def test_module_tells_where_its_cpp_parts_are(environment: Environment) -> None:
         printed = Path(environment.run("-m", "dynbatch", option).strip().removeprefix("-I"))
         assert printed == Path(package, folder)
         assert (printed / content).is_file()
+
+
+def test_the_command_is_installed_and_names_its_extra(environment: Environment) -> None:
+    printed = environment.run(
+        "-c",
+        "import sys\n"
+        "from importlib.metadata import entry_points\n"
+        "(command,) = entry_points(group='console_scripts', name='dynbatch')\n"
+        "sys.argv = ['dynbatch', 'inspect', 'model.onnx']\n"
+        "try:\n"
+        "    command.load()()\n"
+        "except SystemExit as error:\n"
+        "    print(error.code)\n",
+    )
+    assert "pip install dynbatch[cli]" in printed
 
 
 def test_other_builds_find_the_package_through_its_entry_point(environment: Environment) -> None:

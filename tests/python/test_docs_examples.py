@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -181,9 +182,9 @@ def is_excerpt(part: str, source: str) -> bool:
 
 @pytest.mark.parametrize("block", blocks_in("cpp", "cmake"), ids=str)
 def test_cpp_blocks_are_excerpts_of_compiled_files(block: Block) -> None:
-    # tests/install builds examples/cpp and runs the programs.
-    pattern = "*.cpp" if block.language == "cpp" else "CMakeLists.txt"
-    sources = [path.read_text("utf-8") for path in (ROOT / "examples/cpp").glob(pattern)]
+    # tests/install builds examples/cpp and runs the programs, the C++ tests those of examples/acl.
+    pattern = "*.c*" if block.language == "cpp" else "CMakeLists.txt"
+    sources = [path.read_text("utf-8") for path in (ROOT / "examples").rglob(pattern)]
     for part in excerpts(block):
         assert any(is_excerpt(part, source) for source in sources), part
 
@@ -200,8 +201,8 @@ def presets(kind: str) -> set[str]:
     return {entry["name"] for entry in entries if not entry.get("hidden", False)}
 
 
-def check_command(command: str) -> None:
-    words = command.split()
+def check_command(command: str, models: Path) -> None:
+    words = shlex.split(command)
     if words[0] == "make":
         run(["make", "--dry-run", *words[1:]], cwd=ROOT)
     elif words[0] in ("cmake", "ctest") and "--preset" in words:
@@ -214,6 +215,8 @@ def check_command(command: str) -> None:
         run([sys.executable, "-m", "pip", "install", *options, *words[2:]], cwd=ROOT)
     elif words[0].endswith("python") and words[1:3] == ["-m", "pytest"]:
         assert all((ROOT / path).exists() for path in words[3:])
+    elif words[0] == "dynbatch":
+        run([sys.executable, "-m", *words], cwd=models)
     else:
         pytest.fail(f"nothing tests the command {command!r}")
 
@@ -229,8 +232,8 @@ def check_command(command: str) -> None:
         }
     ),
 )
-def test_commands_exist(command: str) -> None:
-    check_command(command)
+def test_commands_exist(command: str, models: Path) -> None:
+    check_command(command, models)
 
 
 @pytest.mark.slow

@@ -16,7 +16,10 @@ import pytest
 
 import dynbatch
 
-COMMITTED = Path(dynbatch.__file__).parent / "_core.pyi"
+PACKAGE = Path(dynbatch.__file__).parent
+COMMITTED = PACKAGE / "_core.pyi"
+# Of each extension all files, by their names below the package.
+STUBS = ["_core.pyi", *(f"_acl/{part}.pyi" for part in ("__init__", "mdl", "native", "rt", "util"))]
 
 # How the generator writes what the stubs write shorter.
 SPELLINGS = {
@@ -27,7 +30,7 @@ SPELLINGS = {
     "numpy.": "np.",
 }
 # Types that say no more than "some object": the stubs may be more exact.
-VAGUE = {"Any", "dict", "list", "Callable"}
+VAGUE = {"Any", "dict", "list", "tuple", "tuple[dict, int]", "Callable", "np.ndarray"}
 
 # Made with the C API, which tells no signatures. The stubs name what the package uses of it.
 FROM_C = "Answer"
@@ -38,14 +41,15 @@ Members = dict[str, str]
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stubs")
-    subprocess.run(
-        [sys.executable, "-m", "pybind11_stubgen", "dynbatch._core", "-o", str(folder)],
-        check=True,
-        capture_output=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    return folder / "dynbatch" / "_core.pyi"
+    for module in ("dynbatch._core", "dynbatch._acl"):
+        subprocess.run(
+            [sys.executable, "-m", "pybind11_stubgen", module, "-o", str(folder)],
+            check=True,
+            capture_output=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    return folder / "dynbatch"
 
 
 def type_of(annotation: ast.expr | None) -> str:
@@ -130,12 +134,14 @@ def agree(committed: str, generated: str) -> bool:
     return True
 
 
-def test_the_stubs_name_what_the_extension_has(generated: Path) -> None:
-    assert sorted(parsed(COMMITTED)) == sorted(parsed(generated))
+@pytest.mark.parametrize("name", STUBS)
+def test_the_stubs_name_what_the_extension_has(generated: Path, name: str) -> None:
+    assert sorted(parsed(PACKAGE / name)) == sorted(parsed(generated / name))
 
 
-def test_the_stubs_have_the_types_of_the_extension(generated: Path) -> None:
-    committed, actual = parsed(COMMITTED), parsed(generated)
+@pytest.mark.parametrize("name", STUBS)
+def test_the_stubs_have_the_types_of_the_extension(generated: Path, name: str) -> None:
+    committed, actual = parsed(PACKAGE / name), parsed(generated / name)
     differences = {
         name: (committed[name], actual[name])
         for name in committed.keys() & actual.keys()

@@ -11,6 +11,7 @@
 #include <dynbatch/export.hpp>
 #include <dynbatch/gear.hpp>
 #include <dynbatch/onnxruntime_executor.hpp>
+#include <dynbatch/options.hpp>
 #include <dynbatch/tensor.hpp>
 
 namespace dynbatch {
@@ -63,5 +64,20 @@ inline constexpr const char* kCompiledModelKey = "dynbatch.gears";
 DYNBATCH_EXPORT std::optional<CompiledModel> compiled_model(const OnnxModelMetadata& metadata);
 /// The text. Throws Error(invalid_argument) for what it cannot tell: gears of lengths, a line break in a name.
 DYNBATCH_EXPORT std::string to_metadata(const CompiledModel& model);
+
+/// The options with what was compiled beside them: free dimensions of `inputs` (as the model declares them) that
+/// gears leave alone are bound to the compiled sizes, apart from the batch and what the options bind. Throws
+/// Error(model) if what stands in the metadata is damaged, or does not fit the inputs.
+DYNBATCH_EXPORT OnnxRuntimeOptions
+with_compiled_dimensions(OnnxRuntimeOptions options, const OnnxModelMetadata& metadata,
+                         const std::vector<OnnxTensorDeclaration>& inputs);
+
+/// The options with the gears that were compiled: batch sizes, unless the options have gears or a max_batch_size;
+/// image sizes or dims, unless they have lengths, image_sizes or dims. `spec` as the options of
+/// with_compiled_dimensions give it. A Batcher does this itself over an executor of make_onnxruntime_executor.
+/// Throws Error(model) likewise, and where the gears give inputs different batches.
+DYNBATCH_EXPORT BatchingOptions with_compiled_gears(BatchingOptions options,
+                                                    const OnnxModelMetadata& metadata,
+                                                    const ModelSpec& spec);
 
 }  // namespace dynbatch

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <dynbatch/batcher.hpp>
+#include <dynbatch/compile.hpp>
+#include <dynbatch/compiled_model.hpp>
 #include <dynbatch/completion_port.hpp>
 #include <dynbatch/error.hpp>
 #include <dynbatch/executor.hpp>

@@ -70,9 +70,8 @@ Value choice(const MetadataLine& line, const std::string& text,
 template <class Number>
 Number number_of(const MetadataLine& line, std::string_view text, const char* expected) {
   Number number{};
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stopped != end || text.empty()) fail(line, expected, text);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) fail(line, expected, text);
   return number;
 }
 

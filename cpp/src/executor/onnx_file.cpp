@@ -1,7 +1,6 @@
 #include "executor/onnx_file.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include <dynbatch/compiled_model.hpp>
+
 #include "executor/onnx_batching.hpp"
 #include "executor/ort_model_inspection.hpp"
 
@@ -57,10 +59,14 @@ LoadedOnnxModel load_onnx_model(const OrtLibrary& library, const OnnxModelSource
     model.description = describe_model(library, model.session.get(), options);
   }
   const OnnxModelMetadata& metadata = model.description.metadata;
-  const OnnxRuntimeOptions declared = with_onnx_declarations(options, metadata);
+  const OnnxRuntimeOptions declared = with_compiled_dimensions(
+      with_onnx_declarations(options, metadata), metadata, model.description.inputs);
   BoundInputs bound =
       naming_metadata(metadata, [&] { return bind_inputs(model.description.inputs, declared); });
-  if (binds) model.session = open_session(library, source, options, bound.overrides);
+  if (binds || !bound.overrides.empty()) {
+    model.session.reset();  // of two, the memory of one
+    model.session = open_session(library, source, options, bound.overrides);
+  }
   model.lone_session = open_lone(library, source, options, bound);
   const auto outputs = read_outputs(library.api, model.session.get(), options.outputs);
   model.spec.outputs =

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <dynbatch/compiled_model.hpp>
+
 #include "base/fork_guard.hpp"
 #include "base/native_thread.hpp"
 #include "base/platform.hpp"
@@ -91,13 +93,14 @@ void refuse_shapes(const ModelSpec& spec, const BatchingOptions& options) {
               std::string(given) + ": the model has no free dimension beside the batch");
 }
 
-std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor,
-                                const BatchingOptions& options) {
+std::shared_ptr<Core> make_core(std::unique_ptr<Executor> executor, BatchingOptions options) {
   if (executor == nullptr)
     throw Error(ErrorCode::invalid_argument, "executor: expected one, got null");
   auto core = std::make_shared<Core>();
   core->executor = std::move(executor);
   const ModelSpec& spec = core->executor->spec();
+  if (const OnnxModelDescription* const model = onnx_description(*core->executor))
+    options = with_compiled_gears(std::move(options), model->metadata, spec);
   refuse_shapes(spec, options);
   const BatchingPlan plan = plan_batching(spec, options);
   if (!spec.is_staged()) {

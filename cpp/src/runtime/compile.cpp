@@ -40,9 +40,11 @@ class Compilation {
     const OnnxModelSource source{.path = path_, .data = nullptr, .size = 0};
     fit(std::move(request), source);
     try_all(source);
-    probe_rows();
     warn_of_plan();
-    write_compiled(path_, result_.output, result_.model, result_.warnings);
+    CompiledFile file(path_, result_.output, result_.warnings);
+    file.write(result_.model);
+    if (probe_rows(file.path())) file.write(result_.model);
+    file.finish();
     if (options_.progress) {
       const std::size_t gears = result_.model.gears.size();
       options_.progress({.gear = gears, .gears = gears, .name = ""});
@@ -58,6 +60,7 @@ class Compilation {
     const OnnxModelDescription description =
         describe_model(library, session.get(), session_options_);
     result_.model = fit_request(std::move(request), options_, description.inputs);
+    check_batch_axes(result_.model, options_, description);
     warn_of_sizes(result_.model, result_.warnings);
     result_.input_bytes = checked_input_bytes(result_.model, option_, memory_bytes());
   }
@@ -104,52 +107,30 @@ class Compilation {
                                ": their shapes are as it declares them, and no time was measured");
   }
 
-  /// As load() does it: rows alone against the same rows in company.
-  void probe_rows() {
+  /// As load() does it, of the file that was written: rows alone against the same rows in company. Whether
+  /// something was found.
+  bool probe_rows(const std::string& file) {
     CompiledModel& model = result_.model;
-    if (model.kind != GearKind::batch || model.gears.front().sizes.empty()) return;
+    if (model.kind != GearKind::batch || model.gears.front().sizes.empty()) return false;
+    // The least company that shows whether rows meet.
+    BatchingOptions batching;
+    batching.gears = {1, 3};
+    batching.workers = 1;
     try {
-      auto executor = make_onnxruntime_executor(path_, options_of_rows());
-      check_batch_axis(executor->spec());
-      // The least company that shows whether rows meet.
-      BatchingOptions batching;
-      batching.gears = {1, 3};
-      batching.workers = 1;
-      const Batcher batcher(std::move(executor), batching);
+      const Batcher batcher(make_onnxruntime_executor(file, session_options_), batching);
       const LoadReport& report = batcher.report();
       if (report.probed) model.rows_independent = report.rows_independent;
-      if (!report.warning.empty()) result_.warnings.push_back(report.warning);
-    } catch (const CompileError&) {
-      throw;
+      if (!report.warning.empty()) {
+        result_.warnings.push_back("dynbatch.load() of this model will warn: " + report.warning);
+      }
     } catch (const Error& error) {
       result_.warnings.push_back(
-          std::string("whether rows are independent could not be found: dynbatch.load() would not "
-                      "batch this model: ") +
+          std::string(
+              "dynbatch.load() will refuse this model, and whether its rows are independent "
+              "is not known: ") +
           error.what());
     }
-  }
-
-  /// Everything bound that gears leave alone.
-  OnnxRuntimeOptions options_of_rows() const {
-    OnnxRuntimeOptions options = session_options_;
-    for (const CompiledInput& input : result_.model.inputs) {
-      for (std::size_t axis = 0; axis < input.shape.size(); ++axis) {
-        if (input.shape[axis] >= 0)
-          options.input_dimensions[{input.name, axis}] = input.shape[axis];
-      }
-    }
-    return options;
-  }
-
-  void check_batch_axis(const ModelSpec& spec) const {
-    for (const TensorSpec& input : spec.inputs) {
-      if (input.shared || input.ragged || input.batch_axis == 0) continue;
-      throw CompileError("E10018", "input_shape", options_.input_shape.value_or(""),
-                         "-1 in the batch axis, which is dimension " +
-                             std::to_string(input.batch_axis) + " of input '" + input.name +
-                             "': for a batch axis that is not first, use --dynamic_dims with "
-                             "--input_format=ND");
-    }
+    return model.rows_independent.has_value();
   }
 
   void warn_of_plan() {

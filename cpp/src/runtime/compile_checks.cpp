@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -164,6 +163,27 @@ CompiledModel fit_request(GearRequest request, const CompileOptions& options,
   for (std::size_t i = 0; i < shapes.size(); ++i) model.inputs[i].shape = shapes[i];
   model.gears.front().sizes.clear();
   return model;
+}
+
+void check_batch_axes(const CompiledModel& model, const CompileOptions& options,
+                      const OnnxModelDescription& description) {
+  if (model.kind != GearKind::batch) return;
+  ModelSpec spec;
+  try {
+    spec = onnx_batching(description.inputs, {}, with_onnx_declarations({}, description.metadata))
+               .spec;
+  } catch (const Error&) {
+    return;  // where the batch is cannot be told
+  }
+  for (const TensorSpec& input : spec.inputs) {
+    const auto compiled = std::ranges::find(model.inputs, input.name, &CompiledInput::name);
+    const bool is_fixed = compiled->shape.empty() || compiled->shape.front() != kFree;
+    if (is_fixed || input.shared || input.ragged || input.batch_axis == 0) continue;
+    fail("E10018", "input_shape", options.input_shape.value_or(""),
+         "-1 in the batch axis of input " + onnx::quoted(input.name) + ", which is dimension " +
+             std::to_string(input.batch_axis) +
+             ": for a batch axis that is not first, use --dynamic_dims with --input_format=ND");
+  }
 }
 
 void warn_of_sizes(const CompiledModel& model, std::vector<std::string>& warnings) {

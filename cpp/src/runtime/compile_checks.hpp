@@ -18,6 +18,11 @@ namespace dynbatch {
 CompiledModel fit_request(GearRequest request, const CompileOptions& options,
                           const std::vector<OnnxTensorDeclaration>& inputs);
 
+/// Throws CompileError if gears are batch sizes, and the batch of an input is not its first dimension, as its names
+/// or what the model's metadata declares tell.
+void check_batch_axes(const CompiledModel& model, const CompileOptions& options,
+                      const OnnxModelDescription& description);
+
 /// Warns of sizes that chips do not recommend.
 void warn_of_sizes(const CompiledModel& model, std::vector<std::string>& warnings);
 

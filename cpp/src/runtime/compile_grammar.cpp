@@ -134,9 +134,8 @@ void check_gears(const GearRequest& request, const CompileOptions& options,
 
 std::int64_t dim_of(std::string_view part, std::string_view text) {
   std::int64_t dim = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, dim);
-  if (error != std::errc() || stopped != end)
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), dim);
+  if (error != std::errc() || end != text.data() + text.size())
     fail("E10001", kInputShape, part, "whole numbers, or -1, between ','");
   if (dim < 1 && dim != kFree) {
     fail("E10011", kInputShape, part,

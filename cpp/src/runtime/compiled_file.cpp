@@ -1,9 +1,10 @@
 #include "runtime/compiled_file.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
+#include <utility>
 
 #include <dynbatch/error.hpp>
 
@@ -17,8 +18,12 @@ namespace fs = std::filesystem;
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::model, message); }
 
 std::string read_file(const fs::path& path) {
+  std::error_code error;
+  const std::uintmax_t size = fs::file_size(path, error);
+  if (error) fail("cannot read '" + path.string() + "': " + error.message());
+  std::string bytes(static_cast<std::size_t>(size), '\0');
   std::ifstream file(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!file) fail("cannot read '" + path.string() + "'");
   return bytes;
 }
@@ -57,8 +62,14 @@ void copy_data(const fs::path& from, const fs::path& to, std::vector<std::string
 
 void copy_all_data(const std::string& bytes, const fs::path& model, const fs::path& output,
                    std::vector<std::string>& warnings) {
+  const std::vector<std::string> locations = external_locations(bytes);
+  for (const std::string& location : locations) {
+    std::error_code error;
+    if (fs::equivalent(model.parent_path() / location, output, error))
+      fail("'" + output.string() + "' is a data file of the model, which is kept");
+  }
   if (in_one_folder(model, output)) return;
-  for (const std::string& location : external_locations(bytes)) {
+  for (const std::string& location : locations) {
     if (leads_outside(location)) {
       fail("the model's data file '" + location +
            "' is not below the model's folder: write the output beside the model");
@@ -69,27 +80,29 @@ void copy_all_data(const std::string& bytes, const fs::path& model, const fs::pa
 
 }  // namespace
 
-void write_compiled(const std::string& model_path, const std::string& output,
-                    const CompiledModel& model, std::vector<std::string>& warnings) {
-  const std::string bytes = read_file(model_path);
-  const std::string written = with_metadata(bytes, kCompiledModelKey, to_metadata(model));
-  copy_all_data(bytes, model_path, output, warnings);
-  const std::string unfinished = output + ".unfinished";
+CompiledFile::CompiledFile(const std::string& model_path, std::string output,
+                           std::vector<std::string>& warnings)
+    : bytes_(read_file(model_path)), output_(std::move(output)), path_(output_ + ".unfinished") {
+  copy_all_data(bytes_, model_path, output_, warnings);
+}
+
+CompiledFile::~CompiledFile() {
   std::error_code error;
-  {
-    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
-    file.write(written.data(), static_cast<std::streamsize>(written.size()));
-    file.close();
-    if (!file) {
-      fs::remove(unfinished, error);
-      fail("cannot write '" + unfinished + "'");
-    }
-  }
-  fs::rename(unfinished, output, error);
-  if (!error) return;
-  const std::string reason = error.message();
-  fs::remove(unfinished, error);
-  fail("cannot write '" + output + "': " + reason);
+  fs::remove(path_, error);  // is not there if it was finished
+}
+
+void CompiledFile::write(const CompiledModel& model) const {
+  const std::string written = with_metadata(bytes_, kCompiledModelKey, to_metadata(model));
+  std::ofstream file(path_, std::ios::binary | std::ios::trunc);
+  file.write(written.data(), static_cast<std::streamsize>(written.size()));
+  file.close();
+  if (!file) fail("cannot write '" + path_ + "'");
+}
+
+void CompiledFile::finish() {
+  std::error_code error;
+  fs::rename(path_, output_, error);
+  if (error) fail("cannot write '" + output_ + "': " + error.message());
 }
 
 }  // namespace dynbatch

@@ -8,9 +8,27 @@
 
 namespace dynbatch {
 
-/// Replaces `output` in one step. Data files are copied beside it if its folder is another one, and told in
-/// `warnings`; one that is there already must be as large. Throws Error(model).
-void write_compiled(const std::string& model_path, const std::string& output,
-                    const CompiledModel& model, std::vector<std::string>& warnings);
+/// The output while it is made, beside its place and its data: what fails leaves nothing behind.
+class CompiledFile {
+ public:
+  /// Data files are copied beside the output if its folder is another one than the model's, and told in `warnings`;
+  /// one that is there already must be as large. Throws Error(model).
+  CompiledFile(const std::string& model_path, std::string output,
+               std::vector<std::string>& warnings);
+  CompiledFile(const CompiledFile&) = delete;
+  CompiledFile& operator=(const CompiledFile&) = delete;
+  ~CompiledFile();
+
+  /// Writes the model with these gears to path(), again or for the first time. Throws Error(model).
+  void write(const CompiledModel& model) const;
+  const std::string& path() const noexcept { return path_; }
+  /// Replaces the output with what was written, in one step. Throws Error(model).
+  void finish();
+
+ private:
+  std::string bytes_;  // of the model
+  std::string output_;
+  std::string path_;
+};
 
 }  // namespace dynbatch

@@ -1,7 +1,6 @@
 #include "runtime/gear_trials.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <new>
 #include <numeric>
@@ -19,7 +18,10 @@ namespace {
 
 using Shapes = std::vector<std::vector<std::int64_t>>;
 
-constexpr std::size_t kTimedRuns = 3;
+// Short runs are repeated more often, since what disturbs one of them outweighs it.
+constexpr std::size_t kFewestRuns = 3;
+constexpr std::size_t kMostRuns = 15;
+constexpr Nanoseconds kTimeEnough = 20'000'000;
 
 std::size_t input_bytes(const GearTensors& tensors) noexcept {
   std::size_t bytes = 0;
@@ -117,16 +119,18 @@ class GearTrial {
 
   void time(Values values) {
     set_values(values);
-    std::array<Nanoseconds, kTimedRuns> times{};
-    for (Nanoseconds& time : times) {
+    std::vector<Nanoseconds> times;
+    for (Nanoseconds total = 0;
+         times.size() < kFewestRuns || (times.size() < kMostRuns && total < kTimeEnough);
+         total += times.back()) {
       Shapes shapes;
       const Nanoseconds start = StdPlatform::now();
       if (session_.run_for_shapes(tensors_, addresses_, shapes)) return;
-      time = StdPlatform::now() - start;
+      times.push_back(StdPlatform::now() - start);
       check(shapes, "came with other values of the inputs");
     }
     std::ranges::sort(times);
-    gear_.seconds = static_cast<double>(times[kTimedRuns / 2]) * 1e-9;
+    gear_.seconds = static_cast<double>(times[times.size() / 2]) * 1e-9;
   }
 
   void check(const Shapes& shapes, const std::string& origin) const {

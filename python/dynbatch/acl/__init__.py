@@ -1,0 +1,56 @@
+"""pyACL's functions on ONNX Runtime: `from dynbatch import acl`.
+
+Functions, argument order and return tuples are those of pyACL: handles and pointers are integers,
+out-parameters come first and the code last; `acl.get_recent_err_msg()` tells in words what it
+means, on the same thread. `python -m dynbatch.acl SCRIPT` runs a script that says `import acl`.
+docs/ascendcl.md is the manual; `native` has what pyACL does not.
+
+Any number of threads may use one model id, each with datasets of its own. Blocking calls release
+the GIL.
+"""
+
+from __future__ import annotations
+
+from dynbatch import _acl, _onnxruntime
+from dynbatch._acl import (
+    create_data_buffer,
+    data_type_size,
+    destroy_data_buffer,
+    finalize,
+    get_data_buffer_addr,
+    get_data_buffer_size,
+    get_data_buffer_size_v2,
+    get_recent_err_msg,
+    mdl,
+    native,
+    rt,
+    update_data_buffer,
+    util,
+)
+
+__all__ = [
+    "create_data_buffer",
+    "data_type_size",
+    "destroy_data_buffer",
+    "finalize",
+    "get_data_buffer_addr",
+    "get_data_buffer_size",
+    "get_data_buffer_size_v2",
+    "get_recent_err_msg",
+    "init",
+    "mdl",
+    "native",
+    "rt",
+    "update_data_buffer",
+    "util",
+]
+
+
+def init(config_path: str | None = None) -> int:
+    """Begins. `config_path` names a JSON file, of which nothing is used.
+
+    Models run on the installed package onnxruntime, or on what DYNBATCH_ORT_LIB names. Raises
+    ModelError if there is no ONNX Runtime.
+    """
+    _acl.native.set_runtime_library(_onnxruntime.library_path())
+    return _acl.init(config_path)

@@ -1,0 +1,186 @@
+// Codes of beginning, loading and describing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <dynbatch/acl.h>
+
+#include "cpp/capi/acl_case.hpp"
+
+namespace dynbatch::testing {
+
+inline std::vector<Case> beginning_and_end() {
+  return {
+      {"FinalizeBeforeInit", ACL_ERROR_UNINITIALIZE, [] { return finalized_first; }},
+      {"FinalizeTwice", ACL_ERROR_REPEAT_FINALIZE,
+       [] {
+         aclInit(nullptr);
+         aclFinalize();
+         return aclFinalize();
+       }},
+      {"InitTwice", ACL_ERROR_REPEAT_INITIALIZE,
+       [] {
+         const AclWorld world;
+         return aclInit(nullptr);
+       }},
+      {"InitWithoutFile", ACL_ERROR_INVALID_FILE, [] { return aclInit("/nowhere/acl.json"); }},
+      {"InitWithNoObject", ACL_ERROR_INVALID_FILE,
+       [] { return aclInit(temporary("array.json", "[1, 2]").c_str()); }},
+      {"InitWithOpenObject", ACL_ERROR_INVALID_FILE,
+       [] { return aclInit(temporary("open.json", "{\"a\": [1, 2}").c_str()); }},
+      {"LoadBeforeInit", ACL_ERROR_GE_EXEC_NOT_INIT, [] { return load(static_model()); }},
+      {"ExecuteBeforeInit", ACL_ERROR_GE_EXEC_NOT_INIT,
+       [] {
+         const TestDataset set({});
+         return aclmdlExecute(1, set.get(), set.get());
+       }},
+      {"DeviceThatIsNotThere", ACL_ERROR_RT_PARAM_INVALID, [] { return aclrtSetDevice(1); }},
+      {"CopyBeyondTheRoom", ACL_ERROR_RT_PARAM_INVALID,
+       [] {
+         char to[4];
+         const char from[8] = {};
+         return aclrtMemcpy(to, sizeof to, from, sizeof from, ACL_MEMCPY_DEFAULT);
+       }},
+      {"ContextOfANewThread", ACL_ERROR_RT_CONTEXT_NULL,
+       [] {
+         const AclWorld world;
+         return on_a_thread([] {
+           aclrtContext context = nullptr;
+           return aclrtGetCurrentContext(&context);
+         });
+       }},
+      {"StreamWithoutContext", ACL_ERROR_RT_CONTEXT_NULL,
+       [] {
+         return on_a_thread([] {
+           aclrtStream stream = nullptr;
+           return aclrtCreateStream(&stream);
+         });
+       }},
+      {"MoreMemoryThanThereIs", ACL_ERROR_RT_MEMORY_ALLOCATION,
+       [] {
+         void* memory = nullptr;
+         return aclrtMallocHost(&memory, kTooLarge);
+       }},
+      {"NoBytes", ACL_ERROR_INVALID_PARAM,
+       [] {
+         void* memory = nullptr;
+         return aclrtMallocHost(&memory, 0);
+       }},
+      {"FreedInAnotherWay", ACL_ERROR_INVALID_PARAM,
+       [] {
+         void* memory = nullptr;
+         aclrtMallocHost(&memory, 8);
+         const aclError code = aclrtFree(memory);
+         aclrtFreeHost(memory);
+         return code;
+       }},
+  };
+}
+
+inline std::vector<Case> loading() {
+  return {
+      {"NoSuchFile", ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID,
+       [] {
+         const AclWorld world;
+         return load_file("/nowhere/model.om");
+       }},
+      {"FolderAsFile", ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID,
+       [] {
+         const AclWorld world;
+         return load_file("/");
+       }},
+      {"NullPath", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const AclWorld world;
+         return load_file(nullptr);
+       }},
+      {"EmptyFile", ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID,
+       [] {
+         const AclWorld world;
+         return load_file(temporary("empty.om", "").c_str());
+       }},
+      {"CutOffModel", ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID,
+       [] {
+         const AclWorld world;
+         return load(batch_model().substr(0, 60));
+       }},
+      {"DamagedGears", ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID,
+       [] {
+         const AclWorld world;
+         return load(doubled_plus_one({"n", 3}).metadata(kCompiledModelKey, "gear").bytes());
+       }},
+      {"FreeDimensionsWithoutGears", ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID,
+       [] {
+         const AclWorld world;
+         return load(doubled_plus_one({"n", 3}).bytes());
+       }},
+      {"TooLittleGivenMemory", ACL_ERROR_GE_PARAM_INVALID,
+       [] {
+         const AclWorld world;
+         const std::string model = static_model();
+         char work[8];
+         std::uint32_t id = 0;
+         return aclmdlLoadFromMemWithMem(model.data(), model.size(), &id, work, sizeof work,
+                                         nullptr, 0);
+       }},
+      {"UnknownModel", ACL_ERROR_GE_EXEC_MODEL_ID_INVALID,
+       [] {
+         const Loaded loaded;
+         return aclmdlUnload(loaded.id + 1);
+       }},
+      {"DimsOfAnUnloadedModel", ACL_ERROR_GE_EXEC_MODEL_ID_INVALID,
+       [] {
+         const Loaded loaded;
+         aclmdlUnload(loaded.id);
+         aclmdlIODims dims;
+         return aclmdlGetCurOutputDims(loaded.description.get(), 0, &dims);
+       }},
+  };
+}
+
+inline std::vector<Case> describing() {
+  return {
+      {"DimsOfATensorThatIsNotThere", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const Loaded loaded;
+         aclmdlIODims dims;
+         return aclmdlGetInputDims(loaded.description.get(), 2, &dims);
+       }},
+      {"NameThatIsNotThere", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const Loaded loaded;
+         std::size_t index = 0;
+         return aclmdlGetInputIndexByName(loaded.description.get(), "z", &index);
+       }},
+      {"DimsOfOneInput", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const Loaded loaded;
+         std::size_t count = 0;
+         return aclmdlGetInputDynamicGearCount(loaded.description.get(), 0, &count);
+       }},
+      {"NullDims", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const Loaded loaded;
+         return aclmdlGetCurOutputDims(loaded.description.get(), 0, nullptr);
+       }},
+      {"DestroyedDescription", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const Loaded loaded;
+         aclmdlDesc* const description = aclmdlCreateDesc();
+         aclmdlDestroyDesc(description);
+         return aclmdlGetDesc(description, loaded.id);
+       }},
+      {"MoreDimsThanThereIsRoomFor", ACL_ERROR_STORAGE_OVER_LIMIT,
+       [] {
+         const AclWorld world;
+         const TestDescription description(AclWorld::load(wide_model()));
+         std::vector<aclmdlIODims> dims(2);
+         return aclmdlGetInputDynamicDims(description.get(), kAll, dims.data(), dims.size());
+       }},
+  };
+}
+
+}  // namespace dynbatch::testing

@@ -1,0 +1,110 @@
+// Beginning and end, contexts, memory.
+#include <gmock/gmock.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <dynbatch/acl.h>
+
+#include "cpp/capi/acl_world.hpp"
+
+namespace dynbatch::testing {
+namespace {
+
+TEST(Init, TakesAConfigurationAndMayBeginAnew) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "acl.json";
+  std::ofstream(path) << R"( {"dump": {"path": "a \"quoted\" }"}, "list": [1, {}]} )";
+  EXPECT_EQ(aclInit(path.c_str()), ACL_SUCCESS) << aclGetRecentErrMsg();
+  EXPECT_EQ(aclFinalize(), ACL_SUCCESS);
+  EXPECT_EQ(aclInit(""), ACL_SUCCESS);
+  EXPECT_EQ(aclFinalize(), ACL_SUCCESS);
+}
+
+TEST(Finalize, UnloadsWhatIsStillLoaded) {
+  ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
+  const std::uint32_t first = AclWorld::load(static_model());
+  EXPECT_EQ(dynbatchAclLiveHandles(), 1U);
+  ASSERT_EQ(aclFinalize(), ACL_SUCCESS);
+  EXPECT_EQ(dynbatchAclLiveHandles(), 0U);
+  ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
+  EXPECT_GT(AclWorld::load(static_model()), first) << "no id is given twice";
+  ASSERT_EQ(aclFinalize(), ACL_SUCCESS);
+}
+
+TEST(RunMode, IsHostUnlessTheEnvironmentSaysOtherwise) {
+  aclrtRunMode mode = ACL_DEVICE;
+  ASSERT_EQ(aclrtGetRunMode(&mode), ACL_SUCCESS);
+  EXPECT_EQ(mode, ACL_HOST);
+  setenv("DYNBATCH_ACL_RUN_MODE", "device", 1);
+  ASSERT_EQ(aclrtGetRunMode(&mode), ACL_SUCCESS);
+  EXPECT_EQ(mode, ACL_DEVICE);
+  setenv("DYNBATCH_ACL_RUN_MODE", "gpu", 1);
+  EXPECT_EQ(aclrtGetRunMode(&mode), ACL_ERROR_INVALID_PARAM);
+  EXPECT_THAT(aclGetRecentErrMsg(), ::testing::HasSubstr("gpu"));
+  unsetenv("DYNBATCH_ACL_RUN_MODE");
+}
+
+TEST(Context, IsOfAThreadAndMayBeLent) {
+  const AclWorld world;
+  aclrtContext main = nullptr;
+  ASSERT_EQ(aclrtGetCurrentContext(&main), ACL_SUCCESS);
+  std::thread([main] {
+    aclrtContext mine = nullptr;
+    EXPECT_EQ(aclrtGetCurrentContext(&mine), ACL_ERROR_RT_CONTEXT_NULL);
+    EXPECT_EQ(aclrtSetCurrentContext(main), ACL_SUCCESS);
+    EXPECT_EQ(aclrtGetCurrentContext(&mine), ACL_SUCCESS);
+    EXPECT_EQ(mine, main);
+  }).join();
+  aclrtContext own = nullptr;
+  ASSERT_EQ(aclrtCreateContext(&own, 0), ACL_SUCCESS);
+  aclrtContext now = nullptr;
+  ASSERT_EQ(aclrtGetCurrentContext(&now), ACL_SUCCESS);
+  EXPECT_EQ(now, own);
+  EXPECT_EQ(aclrtDestroyContext(main), ACL_ERROR_INVALID_PARAM) << "it is the device's";
+  EXPECT_EQ(aclrtDestroyContext(own), ACL_SUCCESS);
+  EXPECT_EQ(aclrtGetCurrentContext(&now), ACL_ERROR_RT_CONTEXT_NULL);
+}
+
+TEST(Memory, IsAlignedAndCopiedWithinItsRoom) {
+  const AclWorld world;
+  void* device = nullptr;
+  ASSERT_EQ(aclrtMalloc(&device, 5, ACL_MEM_MALLOC_NORMAL_ONLY), ACL_SUCCESS);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(device) % 64, 0U);
+  EXPECT_EQ(aclrtMemset(device, 5, 'a', 5), ACL_SUCCESS);
+  EXPECT_EQ(aclrtMemset(device, 5, 'a', 6), ACL_ERROR_RT_PARAM_INVALID);
+  char host[5] = "";
+  EXPECT_EQ(aclrtMemcpy(host, sizeof host, device, 0, ACL_MEMCPY_DEVICE_TO_HOST), ACL_SUCCESS);
+  EXPECT_EQ(aclrtMemcpy(host, sizeof host, device, 4, ACL_MEMCPY_DEVICE_TO_HOST), ACL_SUCCESS);
+  EXPECT_STREQ(host, "aaaa");
+  EXPECT_EQ(aclrtFree(device), ACL_SUCCESS);
+  EXPECT_EQ(aclrtFree(device), ACL_ERROR_INVALID_PARAM) << "twice";
+  EXPECT_EQ(aclrtFree(nullptr), ACL_ERROR_INVALID_PARAM);
+}
+
+TEST(DataTypes, HaveTheirSizes) {
+  EXPECT_EQ(aclDataTypeSize(ACL_FLOAT16), 2U);
+  EXPECT_EQ(aclDataTypeSize(ACL_INT64), 8U);
+  EXPECT_EQ(aclDataTypeSize(ACL_COMPLEX128), 16U);
+  EXPECT_EQ(aclDataTypeSize(ACL_STRING), 0U);
+}
+
+TEST(Threads, ThatAreNoneAreRefused) {
+  EXPECT_EQ(dynbatchAclSetThreads(0), ACL_ERROR_INVALID_PARAM);
+  EXPECT_EQ(dynbatchAclSetThreads(1), ACL_SUCCESS);
+}
+
+TEST(RuntimeLibrary, ThatIsNotThereIsTold) {
+  const AclWorld world;
+  const std::string model = static_model();
+  std::uint32_t id = 0;
+  ASSERT_EQ(dynbatchAclSetRuntimeLibrary("/nowhere/libonnxruntime.so"), ACL_SUCCESS);
+  EXPECT_NE(aclmdlLoadFromMem(model.data(), model.size(), &id), ACL_SUCCESS);
+  EXPECT_THAT(aclGetRecentErrMsg(), ::testing::HasSubstr("/nowhere/libonnxruntime.so"));
+  ASSERT_EQ(dynbatchAclSetRuntimeLibrary(nullptr), ACL_SUCCESS);
+}
+
+}  // namespace
+}  // namespace dynbatch::testing
