@@ -52,6 +52,14 @@ CASES = [
         {"input_shape": "x:1,3,-1,-1", "dynamic_image_size": "64,96;96,64"},
         [(1, 64, 96), (1, 96, 64)],
     ),
+    Case(  # its state has the batch on axis 1
+        "silero_vad",
+        {
+            "input_shape": {"input": (-1, 576), "state": (2, -1, 128)},
+            "dynamic_dims": [(1, 1), (4, 4)],
+        },
+        [(1,), (4,)],
+    ),
 ]
 IDS = [f"{case.model}-{next(n for n in case.options if n.startswith('dynamic'))}" for case in CASES]
 
