@@ -257,6 +257,7 @@ DYNBATCH_ACL_EXPORT aclError aclmdlGetOutputDims(const aclmdlDesc* modelDesc, si
 /// dynbatchAclGetDatasetOutputDims().
 DYNBATCH_ACL_EXPORT aclError aclmdlGetCurOutputDims(const aclmdlDesc* modelDesc, size_t index,
                                                     aclmdlIODims* dims);
+/// Names are valid until the description is filled anew or destroyed.
 DYNBATCH_ACL_EXPORT const char* aclmdlGetInputNameByIndex(const aclmdlDesc* modelDesc,
                                                           size_t index);
 DYNBATCH_ACL_EXPORT const char* aclmdlGetOutputNameByIndex(const aclmdlDesc* modelDesc,

@@ -28,7 +28,7 @@ const Tensors& tensors_of(const ModelDescription* model, bool inputs) {
   return inputs ? model->inputs() : model->outputs();
 }
 
-/// A tensor by its index. `kept` outlives what is returned.
+/// A tensor by its index. It lives as long as the model's description.
 const TensorDescription& tensor_at(const ModelDescription* model, bool inputs, std::size_t index) {
   const Tensors& tensors = tensors_of(model, inputs);
   if (index < tensors.size()) return tensors[index];
@@ -51,7 +51,7 @@ std::size_t bytes_of(const aclmdlDesc* description, bool inputs, std::size_t ind
       function, 0, [&] { return tensor_at(model_of(description).get(), inputs, index).bytes; });
 }
 
-/// Lives as long as the model's description does, which `description` keeps.
+/// Lives until the handle is filled anew or destroyed: it keeps the model's description.
 const char* name_of(const aclmdlDesc* description, bool inputs, std::size_t index,
                     const char* function) {
   return value_or<const char*>(function, "", [&] {

@@ -10,8 +10,8 @@
 #include <dynbatch/acl.h>
 
 #include "capi/answer.hpp"
-#include "capi/contexts.hpp"
 #include "capi/device_memory.hpp"
+#include "capi/readiness.hpp"
 
 namespace dynbatch::capi {
 namespace {

@@ -15,8 +15,8 @@
 #include <dynbatch/onnxruntime_executor.hpp>
 
 #include "capi/answer.hpp"
-#include "capi/contexts.hpp"
 #include "capi/models.hpp"
+#include "capi/readiness.hpp"
 
 namespace dynbatch::capi {
 namespace {

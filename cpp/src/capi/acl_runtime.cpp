@@ -11,12 +11,12 @@
 
 #include "capi/answer.hpp"
 #include "capi/configuration.hpp"
-#include "capi/contexts.hpp"
 #include "capi/dataset.hpp"
 #include "capi/description.hpp"
 #include "capi/device_memory.hpp"
 #include "capi/handles.hpp"
 #include "capi/models.hpp"
+#include "capi/readiness.hpp"
 #include "capi/stream.hpp"
 
 namespace dynbatch::capi {
@@ -51,6 +51,12 @@ void set_device(std::int32_t id) {
     process().default_context = Handles<Context>::all().add(std::make_shared<Context>());
   }
   current_context = process().default_context;
+}
+
+void drop_default_context() {
+  const std::lock_guard lock(process().mutex);
+  Handles<Context>::all().take(process().default_context);
+  process().default_context = nullptr;
 }
 
 aclrtRunMode run_mode() {
@@ -92,12 +98,6 @@ void require_context() {
   refuse(
       ACL_ERROR_RT_CONTEXT_NULL,
       "the calling thread has no context: call aclrtSetDevice() or aclrtSetCurrentContext() on it");
-}
-
-void drop_default_context() {
-  const std::lock_guard lock(process().mutex);
-  Handles<Context>::all().take(process().default_context);
-  process().default_context = nullptr;
 }
 
 void require_initialized() {

@@ -8,9 +8,9 @@
 #include <dynbatch/acl.h>
 
 #include "capi/answer.hpp"
-#include "capi/contexts.hpp"
 #include "capi/device_memory.hpp"
 #include "capi/handles.hpp"
+#include "capi/readiness.hpp"
 #include "capi/stream.hpp"
 
 using namespace dynbatch::capi;  // NOLINT(google-build-using-namespace): C functions stand outside
