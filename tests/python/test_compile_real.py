@@ -14,6 +14,9 @@ import pytest
 import dynbatch
 from real_models import RealModel, real_models
 
+# Magika's rows differ a little in company, which is not what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*depends on its neighbours")
+
 Array = np.ndarray[Any, Any]
 
 
@@ -72,6 +75,7 @@ def feeds_of(model: RealModel, gear: dynbatch.CompiledGear) -> dict[str, Array]:
     return feeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["native", "python"])
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_compiled_models_answer_as_onnxruntime_does(
