@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "exceptions.hpp"
 #include "gil.hpp"
 #include "register.hpp"
 

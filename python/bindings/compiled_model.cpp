@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 

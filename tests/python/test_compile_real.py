@@ -14,6 +14,9 @@ import pytest
 import dynbatch
 from real_models import RealModel, real_models
 
+# Magika's rows differ a little in company, which is not what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*depends on its neighbours")
+
 Array = np.ndarray[Any, Any]
 
 
@@ -52,6 +55,14 @@ CASES = [
         {"input_shape": "x:1,3,-1,-1", "dynamic_image_size": "64,96;96,64"},
         [(1, 64, 96), (1, 96, 64)],
     ),
+    Case(  # its state has the batch on axis 1
+        "silero_vad",
+        {
+            "input_shape": {"input": (-1, 576), "state": (2, -1, 128)},
+            "dynamic_dims": [(1, 1), (4, 4)],
+        },
+        [(1,), (4,)],
+    ),
 ]
 IDS = [f"{case.model}-{next(n for n in case.options if n.startswith('dynamic'))}" for case in CASES]
 
@@ -64,6 +75,7 @@ def feeds_of(model: RealModel, gear: dynbatch.CompiledGear) -> dict[str, Array]:
     return feeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["native", "python"])
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_compiled_models_answer_as_onnxruntime_does(

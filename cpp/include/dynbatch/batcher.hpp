@@ -35,7 +35,8 @@ struct LoadReport {
 class DYNBATCH_EXPORT Batcher {
  public:
   /// Prepares gear memory, runs each gear, checks row independence, starts the workers. Takes as
-  /// long as these runs do. Throws Error(model) or Error(invalid_argument).
+  /// long as these runs do. Gears that were compiled into an ONNX model (compiled_model.hpp) stand where options
+  /// say nothing. Throws Error(model) or Error(invalid_argument).
   explicit Batcher(std::unique_ptr<Executor> executor, const BatchingOptions& options = {});
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;

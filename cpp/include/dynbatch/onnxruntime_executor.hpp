@@ -88,7 +88,8 @@ struct OnnxRuntimeOptions {
   std::vector<std::pair<std::string, std::string>> session_config;
 };
 
-/// Loads a model file, with what its metadata declares (see with_onnx_declarations). Throws Error(model),
+/// Loads a model file, with what its metadata declares (see with_onnx_declarations), and what was compiled into it
+/// where options say nothing (see with_compiled_dimensions in compiled_model.hpp). Throws Error(model),
 /// which names the way out where the model cannot be batched (a static leading dimension of 1, a batch axis
 /// that cannot be told, strings, sequences, ...), and Error(invalid_argument) where options do not fit it.
 DYNBATCH_EXPORT std::unique_ptr<Executor> make_onnxruntime_executor(
