@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 import dynbatch
 from acl_models import Buffers, Loaded, checked, with_gears
@@ -286,6 +288,43 @@ def test_a_gear_that_is_set_stays_until_the_next(world: None, files: Path, tmp_p
     inputs.close()
     outputs.close()
     loaded.close()
+
+
+def test_one_gear_drives_all_inputs(world: None, tmp_path: Path) -> None:
+    shapes: dict[str, list[str | int | None]] = {
+        "data": ["n", 3, 416, 416],
+        "img_info": ["n", 4],
+    }
+    infos = {name: [helper.make_tensor_value_info(name, 1, dims)] for name, dims in shapes.items()}
+    outs = [helper.make_tensor_value_info(f"{name}_out", 1, dims) for name, dims in shapes.items()]
+    nodes = [helper.make_node("Neg", [name], [f"{name}_out"]) for name in shapes]
+    graph = helper.make_graph(nodes, "two", infos["data"] + infos["img_info"], outs)
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "two.onnx")
+    dynbatch.compile(
+        tmp_path / "two.onnx",
+        output=tmp_path / "two",
+        input_shape="data:-1,3,416,416;img_info:-1,4",
+        dynamic_batch_size="1,2,4,8",
+    )
+    model, code = acl.mdl.load_from_file(str(tmp_path / "two.om"))
+    checked(code)
+    desc = acl.mdl.create_desc()
+    checked(acl.mdl.get_desc(desc, model))
+    assert acl.mdl.get_dynamic_batch(desc) == ({"batchCount": 4, "batch": [1, 2, 4, 8]}, 0)
+    image = 4 * 3 * 416 * 416
+    sizes = [acl.mdl.get_input_size_by_index(desc, i) for i in range(acl.mdl.get_num_inputs(desc))]
+    assert sizes == [8 * image, 8 * 16, 4]
+    assert acl.mdl.get_input_index_by_name(desc, "ascend_mbatch_shape_data") == (2, 0)
+    inputs, outputs = Buffers([2 * image, 2 * 16, 4]), Buffers([2 * image, 2 * 16])
+    checked(acl.mdl.set_dynamic_batch_size(model, inputs.handle, 2, 2))
+    checked(acl.mdl.execute(model, inputs.handle, outputs.handle))
+    dims = [acl.mdl.get_cur_output_dims(desc, i)[0]["dims"] for i in range(2)]
+    assert dims == [[2, 3, 416, 416], [2, 4]]
+    inputs.close()
+    outputs.close()
+    checked(acl.mdl.destroy_desc(desc))
+    checked(acl.mdl.unload(model))
 
 
 SCRIPT = """

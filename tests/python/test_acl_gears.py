@@ -31,7 +31,10 @@ def world() -> Iterator[None]:
     assert acl.native.live_handles() == 0
 
 
-@pytest.fixture(scope="module", params=["ocr_cls", "ocr_rec", "ocr_det", "magika"])
+NAMES = ["ocr_cls", "ocr_det", "magika", pytest.param("ocr_rec", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GearModelFile:
     return real_gears(str(request.param), tmp_path_factory.mktemp("gears"))
 
