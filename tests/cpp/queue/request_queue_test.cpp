@@ -250,7 +250,7 @@ TEST(RequestQueue, StoppedClaimsFreeTheEmptyBlockAndKeepTheOthers) {
   queue.unsafe_open_next();
   queue.unsafe_stop_claims();
   EXPECT_EQ(queue.claim(1).rows, 0U);
-  EXPECT_EQ(queue.unsafe_free_blocks(), 2U);
+  EXPECT_EQ(queue.unsafe_free_rows(), 4U);
   EXPECT_FALSE(queue.unsafe_idle());
   queue.unsafe_recycle(queue.unsafe_take(always));
   EXPECT_TRUE(queue.unsafe_idle());
@@ -299,10 +299,10 @@ TEST(RequestQueue, LooksReadyOnceARowIsPublished) {
 TEST(RequestQueue, OpensTheNextBlockOnlyIfTheNewestTakesNoMore) {
   OpenQueue queue(3, 2);
   queue.unsafe_open_next();
-  EXPECT_EQ(queue.unsafe_free_blocks(), 2U);
+  EXPECT_EQ(queue.unsafe_free_rows(), 4U);
   queue.put(2, 1);
   queue.unsafe_open_next();
-  EXPECT_EQ(queue.unsafe_free_blocks(), 1U);
+  EXPECT_EQ(queue.unsafe_free_rows(), 2U);
 }
 
 TEST(RequestQueue, HoldsTheLargestBlockThatAWordCanCount) {
