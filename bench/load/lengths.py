@@ -49,8 +49,8 @@ OLDEST, SORTED, SHAPES = "oldest first, padded", "sorted by length", "equal shap
 ROWS_PER_CALLER = 8
 SECONDS_PER_BLOCK = 2.0  # each caller has all its rows answered once or more
 LARGEST = 32
-# Rows of a batch of the batchers written by hand: those of 2, 4, 8, 16 and 32 with the best rate,
-# each for itself; padding eats what larger batches gain.
+# Rows of a batch of the batchers written by hand: those of 2, 4, 8, 16 and 32 with the best rate in
+# one run of each; padding eats what larger batches gain.
 PEER_LARGEST = {OLDEST: 2, SORTED: 4, SHAPES: 2}
 READY = 8
 GEARS = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 192, 256)

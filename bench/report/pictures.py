@@ -31,6 +31,7 @@ CROWDS = (
 ARRIVALS = "mlp_arrivals_"
 RATES_TITLE = "Rates, times the rate of what stands after the colon. Aim: the mark, or right of it"
 TIMES_TITLE = "Times and memory, divided by those after the colon. Aim: the mark, or left of it"
+LONGEST_TITLE = 48  # of a label
 Results = Mapping[str, Any]
 
 
@@ -102,8 +103,14 @@ def _label(each: Judged) -> str:
     against = each.what.partition(" to ")[2]
     against = against.replace(", 1 worker", "").replace(", 1 thread a run", "")
     if " or " in against:
-        against = "the better of two"
-    return f"{title}: {against}" if each.what.startswith("dynbatch") else f"{title}: {each.what}"
+        against = "the best of them" if against.count(" or ") > 1 else "the better of two"
+    if len(title) > LONGEST_TITLE:
+        title = (title.rpartition(",")[0] or title).partition(" (")[0]
+    variant = each.what.partition(", rate")[0].partition(", p99")[0]
+    if variant.startswith("dynbatch, ") and "the best" in against:
+        title = f"{title}, {variant.removeprefix('dynbatch, ')}"
+    ours = each.what.startswith(("dynbatch", "place_rows", "cut_rows"))
+    return f"{title}: {against}" if ours else f"{title}: {each.what}"
 
 
 def rates(results: Results) -> Figure | None:
