@@ -120,7 +120,7 @@ def compile(  # the word of the tools whose options it takes
         RuntimeWarning: Each of the result's warnings.
     """
     options = _core.CompileOptions()
-    options.output = None if output is None else os.fspath(output)
+    options.output = _path_text("output", output)
     options.input_shape = _shapes_text(input_shape)
     options.dynamic_batch_size = _sizes_text("dynamic_batch_size", dynamic_batch_size)
     options.dynamic_image_size = _gears_text("dynamic_image_size", dynamic_image_size)
@@ -135,6 +135,8 @@ def compile(  # the word of the tools whose options it takes
         raise InvalidArgument(f"fixed: expected True or False, got {fixed!r}")
     options.fixed = fixed
     options.session = _session(intra_op_threads, session_config)
+    if progress is not None and not callable(progress):
+        raise InvalidArgument(f"progress: expected a function or None, got {progress!r}")
     path = checked_source(model)
     if isinstance(path, bytes):
         raise InvalidArgument("model: expected a path, got the bytes of a model")
@@ -154,6 +156,19 @@ def _session(
         OnnxOptions(None, None, None, None, None, None, session_config)
     )
     return session
+
+
+def _path_text(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise InvalidArgument(f"{name}: expected a path, got {value!r}")
+    path = os.fspath(value)
+    try:
+        path.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise InvalidArgument(f"{name}: expected a path in UTF-8, got {path!r}") from None
+    return path
 
 
 def _text(name: str, value: Any) -> str | None:

@@ -293,6 +293,22 @@ def test_progress_may_end_the_call(model: Path) -> None:
     assert not model.with_name("m.om").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"output": 5}, "output"),
+        ({"output": b"m"}, "output"),
+        ({"output": "q\udcff"}, "output"),
+        ({"output": "m", "progress": 3}, "progress"),
+    ],
+)
+def test_values_of_wrong_types_are_named(
+    options: dict[str, Any], name: str, model: Path
+) -> None:
+    with pytest.raises(dynbatch.Error, match=f"^{name}: expected"):
+        dynbatch.compile(model, input_shape="x:-1,2", dynamic_batch_size="1,2", **options)
+
+
 def external_model(folder: Path) -> Path:
     weights = numpy_helper.from_array(np.arange(300, dtype=np.float32).reshape(3, 100), "w")
     graph = helper.make_graph(
@@ -332,7 +348,17 @@ def test_weights_that_are_kept_apart_stay_beside_the_file(tmp_path: Path) -> Non
             input_shape="x:-1,3",
             dynamic_batch_size="1,2",
         )
-    (tmp_path / "other/weights.bin").write_bytes(b"another file")
+    kept = (tmp_path / "other/weights.bin").read_bytes()
+    (tmp_path / "third").mkdir()
+    with pytest.raises(dynbatch.ModelError, match="data file of the model"):
+        dynbatch.compile(
+            model,
+            output=tmp_path / "third/weights.bin",
+            input_shape="x:-1,3",
+            dynamic_batch_size="1,2",
+        )
+    assert list((tmp_path / "third").iterdir()) == []
+    (tmp_path / "other/weights.bin").write_bytes(kept[::-1])  # as large, and other weights
     with pytest.raises(dynbatch.ModelError, match="another file is there"):
         dynbatch.compile(
             model, output=tmp_path / "other/m", input_shape="x:-1,3", dynamic_batch_size="1,2"

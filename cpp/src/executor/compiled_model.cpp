@@ -75,14 +75,11 @@ Dims dims_of(const Line& line, const std::string& text, std::int64_t least) {
   std::string_view rest(text);
   rest = rest.substr(1, rest.size() - 2);
   Dims dims;
-  std::int64_t elements = 1;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find(','), rest.size());
     dims.push_back(number_of<std::int64_t>(line, rest.substr(0, end), "whole numbers"));
     const std::int64_t dim = dims.back();
     if (dim < least) fail(line, "no dimension below " + std::to_string(least), text);
-    if (dim > 0 && elements > kMostElements / dim) fail(line, "fewer elements", text);
-    if (dim > 0) elements *= dim;
     if (end + 1 == rest.size()) fail(line, "a number behind ','", text);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
@@ -93,6 +90,11 @@ Dims shape_of(const Line& line, const std::string& text, std::int64_t least) {
   Dims dims = dims_of(line, text, least);
   if (dims.size() > Shape::kMaxRank) {
     fail(line, "at most " + std::to_string(Shape::kMaxRank) + " dimensions", text);
+  }
+  std::int64_t elements = 1;
+  for (const std::int64_t dim : dims) {
+    if (dim > 0 && elements > kMostElements / dim) fail(line, "fewer elements", text);
+    if (dim > 0) elements *= dim;
   }
   return dims;
 }

@@ -44,11 +44,11 @@ class Compilation {
     CompiledFile file(path_, result_.output, result_.warnings);
     file.write(result_.model);
     if (probe_rows(file.path())) file.write(result_.model);
-    file.finish();
     if (options_.progress) {
       const std::size_t gears = result_.model.gears.size();
       options_.progress({.gear = gears, .gears = gears, .name = ""});
     }
+    file.finish();
     return std::move(result_);
   }
 
@@ -73,18 +73,22 @@ class Compilation {
     for (std::size_t gear = 0; gear < model.gears.size(); ++gear)
       tensors.push_back({input_tensors(session, model, gear), {}});
     std::size_t tried = 0;
+    bool told = false;  // what comes out of the callback passes
     const auto progress = [&](std::size_t gear) {
-      if (options_.progress) {
-        options_.progress(
-            {.gear = tried++, .gears = model.gears.size(), .name = gear_name(model, gear)});
-      }
+      if (!options_.progress) return;
+      told = true;
+      options_.progress(
+          {.gear = tried++, .gears = model.gears.size(), .name = gear_name(model, gear)});
+      told = false;
     };
     try {
       try_gears(session, model, tensors, progress);
     } catch (const Error& error) {
-      throw CompileError("E19999", named_option(), given_gears() + "', since '" + error.what(),
-                         "gears in which the model runs, with shapes that follow from the gear "
-                         "alone; where memory ran short, fewer or smaller gears");
+      if (told) throw;
+      throw CompileError("E19999", named_option(), given_gears(),
+                         "gears in which the model runs, with shapes of outputs that follow from "
+                         "the gear alone; where memory ran short, fewer or smaller gears (" +
+                             std::string(error.what()) + ")");
     }
     note_trials();
   }

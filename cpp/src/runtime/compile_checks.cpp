@@ -218,6 +218,9 @@ std::vector<std::size_t> checked_input_bytes(const CompiledModel& model, const s
 std::string output_path(const std::string& model_path, const CompileOptions& options) {
   if (!options.output) fail("E10058", "output", "none", "the name of the file to write");
   std::filesystem::path output(*options.output);
+  const std::string name = output.filename().string();
+  if (name.empty() || name == "." || name == "..")
+    fail("E10001", "output", output.string(), "the name of a file");
   if (output.extension().empty()) output += ".om";
   std::error_code error;
   if (std::filesystem::is_directory(output, error))

@@ -45,6 +45,17 @@ std::string without_blanks(std::string_view text) {
   return kept;
 }
 
+/// "4 16": what blanks cut is not one number.
+bool has_cut_number(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+    const std::size_t next = text.find_first_not_of(' ', i);
+    if (text[i] == ' ' && is_digit(text[i - 1]) && next != text.npos && is_digit(text[next]))
+      return true;
+  }
+  return false;
+}
+
 bool has_only(std::string_view text, std::string_view others) {
   return std::ranges::all_of(
       text, [&](char c) { return (c >= '0' && c <= '9') || others.find(c) != others.npos; });
@@ -84,21 +95,22 @@ std::vector<Dims> batch_gears(std::string_view text) {
 }
 
 std::vector<Dims> image_gears(std::string_view text) {
-  if (!has_only(text, ",; ")) {
+  if (!has_only(text, ",; ") || has_cut_number(text)) {
     fail("E10003", kImage, text, "digits, ',', ';' and blanks, such as 416,416;832,832");
   }
   std::vector<Dims> gears;
   const std::string bare = without_blanks(text);
   for (const std::string_view gear : parts_of(bare, ';')) {
+    const bool is_pair =
+        std::ranges::count(gear, ',') == 1 && gear.front() != ',' && gear.back() != ',';
+    if (!is_pair) fail("E10020", kImage, text, "two numbers a gear, height and width");
     gears.push_back(sizes_of_gear(kImage, text, gear));
-    if (gears.back().size() != 2)
-      fail("E10020", kImage, text, "two numbers a gear, height and width");
   }
   return gears;
 }
 
 std::vector<Dims> dims_gears(std::string_view text) {
-  if (!has_only(text, ",; "))
+  if (!has_only(text, ",; ") || has_cut_number(text))
     fail("E10001", kDims, text, "digits, ',', ';' and blanks, such as 1,16;8,32");
   std::vector<Dims> gears;
   const std::string bare = without_blanks(text);
@@ -190,6 +202,7 @@ void check_exclusions(const CompileOptions& options) {
   check_not_empty(kDims, options.dynamic_dims);
   check_not_empty(kRange, options.input_shape_range);
   check_not_empty("input_format", options.input_format);
+  check_not_empty("insert_op_conf", options.insert_op_conf);
   std::string given;
   std::size_t count = 0;
   const auto note = [&](const char* option, const std::optional<std::string>& value) {

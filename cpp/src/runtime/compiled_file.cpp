@@ -1,6 +1,12 @@
 #include "runtime/compiled_file.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -14,6 +20,9 @@ namespace dynbatch {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kChunk = std::size_t{1} << 20;
+constexpr int kMostAttempts = 100;
 
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::model, message); }
 
@@ -40,33 +49,68 @@ bool leads_outside(const fs::path& location) {
   return normal.empty() || normal.is_absolute() || *normal.begin() == "..";
 }
 
-void copy_data(const fs::path& from, const fs::path& to, std::vector<std::string>& warnings) {
-  std::error_code error;
-  if (fs::exists(to, error)) {
-    if (fs::file_size(to, error) == fs::file_size(from, error) && !error) {
-      warnings.push_back("the model's data file is taken to be '" + to.string() +
-                         "', which is there already");
-      return;
-    }
-    fail("the model's data file '" + from.string() + "' cannot be copied to '" + to.string() +
-         "': another file is there");
+bool equal_contents(const fs::path& one, const fs::path& other) {
+  std::ifstream first(one, std::ios::binary);
+  std::ifstream second(other, std::ios::binary);
+  std::vector<char> a(kChunk);
+  std::vector<char> b(kChunk);
+  while (first && second) {
+    first.read(a.data(), static_cast<std::streamsize>(a.size()));
+    second.read(b.data(), static_cast<std::streamsize>(b.size()));
+    if (first.gcount() != second.gcount()) return false;
+    if (!std::equal(a.begin(), a.begin() + first.gcount(), b.begin())) return false;
   }
-  fs::create_directories(to.parent_path(), error);
-  if (!fs::copy_file(from, to, error) || error) {
-    fail("the model's data file '" + from.string() + "' cannot be copied to '" + to.string() +
-         "': " + error.message());
-  }
-  warnings.push_back("the model's data file was copied to '" + to.string() +
-                     "': it belongs to the output");
+  return first.eof() && second.eof();
 }
 
-void copy_all_data(const std::string& bytes, const fs::path& model, const fs::path& output,
-                   std::vector<std::string>& warnings) {
-  const std::vector<std::string> locations = external_locations(bytes);
+/// A new file, of a name that nobody else has, beside the output.
+std::string make_unfinished(const std::string& output) {
+  for (int attempt = 0;; ++attempt) {
+    std::string path =
+        output + "." + std::to_string(getpid()) + "-" + std::to_string(attempt) + ".unfinished";
+    const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (file >= 0) {
+      close(file);
+      return path;
+    }
+    if (errno != EEXIST || attempt == kMostAttempts)
+      fail("cannot write '" + path + "': " + std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+CompiledFile::CompiledFile(const std::string& model_path, std::string output,
+                           std::vector<std::string>& warnings)
+    : bytes_(read_file(model_path)), output_(std::move(output)) {
+  try {
+    copy_all_data(model_path, warnings);
+    path_ = make_unfinished(output_);
+  } catch (...) {
+    remove_all();
+    throw;
+  }
+}
+
+CompiledFile::~CompiledFile() {
+  if (!finished_) remove_all();
+}
+
+void CompiledFile::remove_all() noexcept {
+  std::error_code error;
+  if (!path_.empty()) fs::remove(path_, error);
+  for (const fs::path& copy : copies_) fs::remove(copy, error);
+}
+
+void CompiledFile::copy_all_data(const fs::path& model, std::vector<std::string>& warnings) {
+  const std::vector<std::string> locations = external_locations(bytes_);
+  const fs::path output(output_);
   for (const std::string& location : locations) {
     std::error_code error;
-    if (fs::equivalent(model.parent_path() / location, output, error))
-      fail("'" + output.string() + "' is a data file of the model, which is kept");
+    const fs::path copy = output.parent_path() / location;
+    if (fs::equivalent(model.parent_path() / location, output, error) ||
+        copy.lexically_normal() == output.lexically_normal())
+      fail("'" + output_ + "' is the name of a data file of the model");
   }
   if (in_one_folder(model, output)) return;
   for (const std::string& location : locations) {
@@ -78,17 +122,21 @@ void copy_all_data(const std::string& bytes, const fs::path& model, const fs::pa
   }
 }
 
-}  // namespace
-
-CompiledFile::CompiledFile(const std::string& model_path, std::string output,
-                           std::vector<std::string>& warnings)
-    : bytes_(read_file(model_path)), output_(std::move(output)), path_(output_ + ".unfinished") {
-  copy_all_data(bytes_, model_path, output_, warnings);
-}
-
-CompiledFile::~CompiledFile() {
+void CompiledFile::copy_data(const fs::path& from, const fs::path& to,
+                             std::vector<std::string>& warnings) {
+  const std::string what =
+      "the model's data file '" + from.string() + "' cannot be copied to '" + to.string() + "': ";
   std::error_code error;
-  fs::remove(path_, error);  // is not there if it was finished
+  if (fs::exists(to, error)) {
+    if (!equal_contents(from, to)) fail(what + "another file is there");
+    warnings.push_back("the model's data file is there already: '" + to.string() + "'");
+    return;
+  }
+  fs::create_directories(to.parent_path(), error);
+  copies_.push_back(to);
+  if (!fs::copy_file(from, to, error) || error) fail(what + error.message());
+  warnings.push_back("the model's data file was copied to '" + to.string() +
+                     "': it belongs to the output");
 }
 
 void CompiledFile::write(const CompiledModel& model) const {
@@ -103,6 +151,7 @@ void CompiledFile::finish() {
   std::error_code error;
   fs::rename(path_, output_, error);
   if (error) fail("cannot write '" + output_ + "': " + error.message());
+  finished_ = true;
 }
 
 }  // namespace dynbatch

@@ -1,6 +1,7 @@
 // Writes a compiled model: the bytes of the model with its gears in the metadata.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace dynbatch {
 class CompiledFile {
  public:
   /// Data files are copied beside the output if its folder is another one than the model's, and told in `warnings`;
-  /// one that is there already must be as large. Throws Error(model).
+  /// one that is there already must be the same. Throws Error(model).
   CompiledFile(const std::string& model_path, std::string output,
                std::vector<std::string>& warnings);
   CompiledFile(const CompiledFile&) = delete;
@@ -26,9 +27,16 @@ class CompiledFile {
   void finish();
 
  private:
+  void copy_all_data(const std::filesystem::path& model, std::vector<std::string>& warnings);
+  void copy_data(const std::filesystem::path& from, const std::filesystem::path& to,
+                 std::vector<std::string>& warnings);
+  void remove_all() noexcept;
+
   std::string bytes_;  // of the model
   std::string output_;
   std::string path_;
+  std::vector<std::filesystem::path> copies_;
+  bool finished_ = false;
 };
 
 }  // namespace dynbatch

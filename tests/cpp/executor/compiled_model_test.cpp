@@ -42,6 +42,18 @@ std::string refusal(const std::string& text) {
   return "";
 }
 
+TEST(CompiledModel, SizesOfADimsGearAreOfSeveralInputs) {
+  CompiledModel model;
+  model.kind = GearKind::dims;
+  for (const char* const name : {"a", "b", "c", "d"})
+    model.inputs.push_back({name, DataType::float32, {-1, -1}});
+  model.outputs = {{"y", DataType::float32}};
+  model.gears = {{{128, 64, 128, 64, 128, 64, 128, 64}, {{1}}}};
+  const auto again = read(to_metadata(model));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->gears[0].sizes, model.gears[0].sizes);
+}
+
 TEST(CompiledModel, IsReadAsItWasWritten) {
   const CompiledModel model = documented_example();
   const auto again = read(to_metadata(model));

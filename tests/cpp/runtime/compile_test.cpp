@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -305,6 +307,15 @@ TEST_F(Compile, RefusesOutputs) {
   EXPECT_EQ(with((folder_ / "folder").string()), "E10001 output");
 }
 
+TEST_F(Compile, RefusesFoldersAsOutputs) {
+  options_.input_shape = "x:-1,2";
+  options_.dynamic_batch_size = "1,2";
+  for (const std::string name : {"", ".", ".."}) {
+    options_.output = (folder_ / "").string() + name;
+    EXPECT_EQ(code_of(affine({"n", 2})), "E10001 output") << name;
+  }
+}
+
 TEST_F(Compile, SaysFewerOrSmallerOfTooLargeGears) {
   options_.input_shape = "x:-1,2";
   options_.dynamic_batch_size = "1,2147483647";
@@ -335,12 +346,34 @@ TEST_F(Compile, RefusesShapesThatDependOnValues) {
   }
 }
 
-TEST_F(Compile, LeavesNothingBehindWhereItFails) {
-  options_.input_shape = "x:-1,3";
+TEST_F(Compile, CallbackThatThrowsAtTheEndLeavesNothingBehind) {
+  options_.input_shape = "x:-1,2";
   options_.dynamic_batch_size = "1,2";
-  EXPECT_EQ(code_of(affine({"n", 2})), "E10001 input_shape");
-  EXPECT_FALSE(fs::exists(folder_ / "model.om"));
-  EXPECT_FALSE(fs::exists(folder_ / "model.om.unfinished"));
+  options_.progress = [](const CompileProgress& progress) {
+    if (progress.gear == progress.gears) throw Error(ErrorCode::model, "enough");
+  };
+  EXPECT_EQ(testing::message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);  // the model
+}
+
+TEST_F(Compile, ErrorOfTheCallbackIsItsOwn) {
+  options_.input_shape = "x:-1,2";
+  options_.dynamic_batch_size = "1,2";
+  options_.progress = [](const CompileProgress&) { throw Error(ErrorCode::model, "enough"); };
+  EXPECT_EQ(testing::message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
+}
+
+TEST_F(Compile, WhatIsUnfinishedTakesNobodysName) {
+  options_.input_shape = "x:-1,2";
+  options_.dynamic_batch_size = "1,2";
+  const std::string bytes = affine({"n", 2}).bytes();
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const std::string name = "model.om." + std::to_string(getpid()) + "-" + std::to_string(attempt);
+    std::ofstream(folder_ / (name + ".unfinished"), std::ios::binary) << bytes;
+  }
+  const fs::path taken = folder_ / ("model.om." + std::to_string(getpid()) + "-0.unfinished");
+  EXPECT_TRUE(fs::exists(compile(taken.string(), options_).output));
+  EXPECT_EQ(fs::file_size(taken), bytes.size());
 }
 
 TEST_F(Compile, LoadingShowsADamagedBlock) {
