@@ -302,7 +302,7 @@ def test_progress_may_end_the_call(model: Path) -> None:
         ({"output": "m", "progress": 3}, "progress"),
     ],
 )
-def test_values_of_wrong_types_are_named(
+def test_outputs_and_callbacks_of_wrong_types_are_named(
     options: dict[str, Any], name: str, model: Path
 ) -> None:
     with pytest.raises(dynbatch.Error, match=f"^{name}: expected"):

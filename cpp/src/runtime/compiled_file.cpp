@@ -1,11 +1,9 @@
 #include "runtime/compiled_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -63,14 +61,12 @@ bool equal_contents(const fs::path& one, const fs::path& other) {
   return first.eof() && second.eof();
 }
 
-/// A new file, of a name that nobody else has, beside the output.
+/// A new file beside the output, of a name that nobody else has.
 std::string make_unfinished(const std::string& output) {
   for (int attempt = 0;; ++attempt) {
-    std::string path =
-        output + "." + std::to_string(getpid()) + "-" + std::to_string(attempt) + ".unfinished";
-    const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-    if (file >= 0) {
-      close(file);
+    std::string path = output + "." + std::to_string(attempt) + ".unfinished";
+    if (std::FILE* const file = std::fopen(path.c_str(), "wx")) {  // x: fails if it is there
+      std::fclose(file);
       return path;
     }
     if (errno != EEXIST || attempt == kMostAttempts)

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -368,10 +366,10 @@ TEST_F(Compile, WhatIsUnfinishedTakesNobodysName) {
   options_.dynamic_batch_size = "1,2";
   const std::string bytes = affine({"n", 2}).bytes();
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const std::string name = "model.om." + std::to_string(getpid()) + "-" + std::to_string(attempt);
-    std::ofstream(folder_ / (name + ".unfinished"), std::ios::binary) << bytes;
+    const std::string name = "model.om." + std::to_string(attempt) + ".unfinished";
+    std::ofstream(folder_ / name, std::ios::binary) << bytes;
   }
-  const fs::path taken = folder_ / ("model.om." + std::to_string(getpid()) + "-0.unfinished");
+  const fs::path taken = folder_ / "model.om.0.unfinished";
   EXPECT_TRUE(fs::exists(compile(taken.string(), options_).output));
   EXPECT_EQ(fs::file_size(taken), bytes.size());
 }
