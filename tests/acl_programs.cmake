@@ -11,12 +11,20 @@ set(acl_models "${CMAKE_CURRENT_BINARY_DIR}/acl_models")
 add_test(NAME capi/write_models COMMAND ${test_launcher} $<TARGET_FILE:write_acl_models> "${acl_models}")
 set_tests_properties(capi/write_models PROPERTIES LABELS fast FIXTURES_SETUP acl_models)
 
+# Programs that include no header of the tests get what these say to ThreadSanitizer.
+set(ort_mutexes "${CMAKE_CURRENT_BINARY_DIR}/ort_mutexes.cpp")
+file(CONFIGURE OUTPUT "${ort_mutexes}" CONTENT "#include \"cpp/executor/ort_mutexes.hpp\"\n")
+
 function(add_acl_program name source library model expected)
   add_executable(${name} "${source}")
   target_link_libraries(${name} PRIVATE ${library})
   target_compile_options(${name} PRIVATE -Wall -Wextra $<$<BOOL:${DYNBATCH_WERROR}>:-Werror>)
   if(source MATCHES "[.]cpp$")
     target_compile_features(${name} PRIVATE cxx_std_20)
+  endif()
+  if(DYNBATCH_SANITIZE STREQUAL "thread")
+    target_sources(${name} PRIVATE "${ort_mutexes}")
+    target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   endif()
   add_test(NAME capi/${name} COMMAND ${test_launcher} $<TARGET_FILE:${name}> "${acl_models}/${model}")
   set_tests_properties(
