@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -22,7 +23,11 @@ void register_basics(py::module_& module) {
       },
       py::arg("config_path") = py::none());
   module.def("finalize", [] { return without_gil(aclFinalize); });
-  module.def("get_recent_err_msg", [] { return py::str(aclGetRecentErrMsg()); });
+  module.def("get_recent_err_msg", [] {
+    const char* const message = aclGetRecentErrMsg();  // it may quote bytes of a damaged file
+    return py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
+  });
 }
 
 void register_buffers(py::module_& module) {

@@ -381,3 +381,20 @@ def test_the_published_sequence_leaves_nothing(
     runpy.run_path(str(script), run_name="__main__")
     assert "gear 4" in capsys.readouterr().out
     assert acl.native.live_handles() == 0
+
+
+def test_script_may_end_with_queued_work() -> None:
+    lines = [
+        "import numpy as np",
+        "from dynbatch import acl",
+        "assert acl.init() == 0 and acl.rt.set_device(0) == 0",
+        "stream, ret = acl.rt.create_stream()",
+        "a, b = np.ones(1 << 23, np.uint8), np.zeros(1 << 23, np.uint8)",
+        "to, of = acl.util.numpy_to_ptr(b), acl.util.numpy_to_ptr(a)",
+        "for _ in range(50):",
+        "    assert acl.rt.memcpy_async(to, b.nbytes, of, a.nbytes, 0, stream) == 0",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

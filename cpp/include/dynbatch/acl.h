@@ -140,7 +140,7 @@ typedef enum aclrtRunMode { ACL_DEVICE = 0, ACL_HOST = 1 } aclrtRunMode;
 
 /// `configPath`: null, "" or a JSON file, of which nothing is used. A process may begin anew after aclFinalize().
 DYNBATCH_ACL_EXPORT aclError aclInit(const char* configPath);
-/// Also unloads what is still loaded.
+/// Waits for what streams have queued, and unloads what is still loaded.
 DYNBATCH_ACL_EXPORT aclError aclFinalize(void);
 /// Why the last call that failed on this thread did; "" if none has. Never null. Valid until the next one fails.
 DYNBATCH_ACL_EXPORT const char* aclGetRecentErrMsg(void);

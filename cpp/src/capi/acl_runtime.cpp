@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <dynbatch/acl.h>
 
@@ -87,6 +88,10 @@ void finalize() {
     process().initialized = false;
     process().finalized = true;
   }
+  // What is queued uses models, and memory of the caller's.
+  std::vector<std::shared_ptr<Stream>> streams;
+  Handles<Stream>::all().for_each([&](const auto& stream) { streams.push_back(stream); });
+  for (const auto& stream : streams) static_cast<void>(stream->synchronize());
   unload_all();
   drop_default_context();
 }

@@ -24,7 +24,11 @@ aclError aclrtCreateStream(aclrtStream* stream) {
 }
 
 aclError aclrtDestroyStream(aclrtStream stream) {
-  return answer(__func__, [&] { taken<Stream>(stream, "stream"); });
+  return answer(__func__, [&] {
+    // Others may be waiting for it, and hold it: who destroys it waits as well.
+    const auto last = taken<Stream>(stream, "stream");
+    static_cast<void>(last->synchronize());
+  });
 }
 
 aclError aclrtSynchronizeStream(aclrtStream stream) {

@@ -1,5 +1,7 @@
 #include "capi/answer.hpp"
 
+#include <array>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
@@ -9,10 +11,8 @@
 namespace dynbatch::capi {
 namespace {
 
-std::string& recent() noexcept {
-  thread_local std::string message;
-  return message;
-}
+// Nothing destroys it: calls, and readers of the words, may come while static objects die. Longer words are cut.
+thread_local std::array<char, 2048> recent{};
 
 /// What the library throws and no function has put into a code of its own.
 aclError code_of(ErrorCode code) noexcept {
@@ -45,12 +45,8 @@ Refusal current() {
 void refuse(aclError code, const std::string& message) { throw Refusal(code, message); }
 
 aclError told(const char* function, const Refusal& refusal) noexcept {
-  try {
-    recent() =
-        std::string(function) + ": " + refusal.what() + " (" + std::to_string(refusal.code()) + ")";
-  } catch (...) {
-    recent().clear();  // no memory for words
-  }
+  std::snprintf(recent.data(), recent.size(), "%s: %s (%d)", function, refusal.what(),
+                refusal.code());
   return refusal.code();
 }
 
@@ -58,11 +54,11 @@ aclError told_current(const char* function) noexcept {
   try {
     return told(function, current());
   } catch (...) {
-    recent().clear();
+    recent[0] = '\0';  // no memory for words
     return ACL_ERROR_BAD_ALLOC;
   }
 }
 
-const char* recent_message() noexcept { return recent().c_str(); }
+const char* recent_message() noexcept { return recent.data(); }
 
 }  // namespace dynbatch::capi

@@ -11,6 +11,8 @@ the GIL.
 
 from __future__ import annotations
 
+import atexit
+
 from dynbatch import _acl, _onnxruntime
 from dynbatch._acl import (
     create_data_buffer,
@@ -54,3 +56,8 @@ def init(config_path: str | None = None) -> int:
     """
     _acl.native.set_runtime_library(_onnxruntime.library_path())
     return _acl.init(config_path)
+
+
+# What streams have queued uses arrays, which are gone once the interpreter is. Finalised already, or never
+# begun: a code that nobody reads.
+atexit.register(_acl.finalize)

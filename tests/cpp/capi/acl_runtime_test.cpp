@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include <dynbatch/acl.h>
 
@@ -32,6 +33,51 @@ TEST(Finalize, UnloadsWhatIsStillLoaded) {
   ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
   EXPECT_GT(AclWorld::load(static_model()), first) << "no id is given twice";
   ASSERT_EQ(aclFinalize(), ACL_SUCCESS);
+}
+
+/// Copies that take a while, of which the last byte tells.
+class SlowCopies {
+ public:
+  SlowCopies() : from_(std::size_t{32} << 20, 'x'), to_(from_.size(), 'o') {}
+  void queue(aclrtStream stream) {
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(aclrtMemcpyAsync(to_.data(), to_.size(), from_.data(), from_.size(),
+                                 ACL_MEMCPY_HOST_TO_HOST, stream),
+                ACL_SUCCESS);
+    }
+    ASSERT_EQ(aclrtMemcpyAsync(&done_, 1, from_.data(), 1, ACL_MEMCPY_HOST_TO_HOST, stream),
+              ACL_SUCCESS);
+  }
+  char done() const { return done_; }
+
+ private:
+  std::vector<char> from_;
+  std::vector<char> to_;
+  char done_ = 'o';
+};
+
+TEST(Finalize, WaitsForWhatIsQueued) {
+  SlowCopies copies;
+  ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
+  ASSERT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+  aclrtStream stream = nullptr;
+  ASSERT_EQ(aclrtCreateStream(&stream), ACL_SUCCESS);
+  copies.queue(stream);
+  ASSERT_EQ(aclFinalize(), ACL_SUCCESS);
+  EXPECT_EQ(copies.done(), 'x');
+  EXPECT_EQ(aclrtDestroyStream(stream), ACL_SUCCESS);
+}
+
+TEST(Stream, IsDestroyedOnceItsWorkIsDoneWhoeverElseWaitsForIt) {
+  SlowCopies copies;
+  const AclWorld world;
+  aclrtStream stream = nullptr;
+  ASSERT_EQ(aclrtCreateStream(&stream), ACL_SUCCESS);
+  copies.queue(stream);
+  std::thread waiter([stream] { aclrtSynchronizeStream(stream); });
+  EXPECT_EQ(aclrtDestroyStream(stream), ACL_SUCCESS);
+  EXPECT_EQ(copies.done(), 'x');
+  waiter.join();
 }
 
 TEST(RunMode, IsHostUnlessTheEnvironmentSaysOtherwise) {
