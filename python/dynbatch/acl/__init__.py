@@ -58,6 +58,6 @@ def init(config_path: str | None = None) -> int:
     return _acl.init(config_path)
 
 
-# What streams have queued uses arrays, which are gone once the interpreter is. Finalised already, or never
-# begun: a code that nobody reads.
+# What streams have queued uses arrays, which are gone once the interpreter is. Where it was
+# finalised already, or never begun, the answer is a code that nobody reads.
 atexit.register(_acl.finalize)
