@@ -4,7 +4,6 @@
 
 #include "bound_ticket.hpp"
 #include "core.hpp"
-#include "gil.hpp"
 #include "loop_port.hpp"
 #include "register.hpp"
 #include "seconds.hpp"

@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "gil.hpp"
 #include "register.hpp"
 
 namespace dynbatch::python {

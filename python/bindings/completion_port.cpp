@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "bound_ticket.hpp"
-#include "gil.hpp"
 #include "loop_port.hpp"
 #include "port.hpp"
 #include "register.hpp"
