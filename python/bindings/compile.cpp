@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "gil_release.hpp"
 #include "register.hpp"
 
 namespace dynbatch::python {
