@@ -58,8 +58,10 @@ void deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-/// The result of `await`, or null with the exception set.
+/// The result of `await`, or null with the exception set. Lets go of the request, since it is awaited
+/// once: whoever keeps the exception keeps this object by its traceback.
 PyObject* take_result(Answer& answer) noexcept {
+  Ticket ticket = std::move(answer.ticket);
   if (answer.given_up) {
     PyObject* const message = answer.cancel_message;
     set_error_of([&] {
@@ -72,12 +74,12 @@ PyObject* take_result(Answer& answer) noexcept {
   }
   PyObject* result = nullptr;
   set_error_of([&] {
-    if (!answer.ticket.accepted()) {
+    if (!ticket.accepted()) {
       result = new_reference(Py_None);
-    } else if (answer.ticket.code() != ErrorCode::none) {
-      raise(answer.ticket.failure());
+    } else if (ticket.code() != ErrorCode::none) {
+      raise(ticket.failure());
     } else {
-      result = result_dict(answer.ticket, *answer.signature).release().ptr();
+      result = result_dict(ticket, *answer.signature).release().ptr();
     }
   });
   return result;

@@ -241,6 +241,9 @@ def run_stress(stress: Stress, source: Source, requests: Requests) -> Counter[st
     for thread in threads:
         thread.join()
     model.close()
+    # The thread of the callbacks holds what it delivered until its round is over.
+    while model.stats().python_threads > 0:
+        os.sched_yield()
     ended = sum((participant.ended for participant in participants), Counter[str]())
     faults = [fault for participant in participants for fault in participant.faults]
     faults += unbalanced(model.stats(), ended, before.accepted)

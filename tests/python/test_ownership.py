@@ -139,3 +139,19 @@ def test_unread_results_do_not_stop_the_runs(models: dict[str, Path]) -> None:
         del future
         gc.collect()
     assert model.stats().unread_bytes == 0
+
+
+def test_a_kept_exception_keeps_no_rows(models: dict[str, Path]) -> None:
+    ids = np.zeros((12, 4), dtype=np.int64)
+    ids[-1] = 100_000  # the last of three parts fails, after the others were copied out
+
+    async def failing(model: dynbatch.Model) -> dynbatch.ExecutionError:
+        with pytest.raises(dynbatch.ExecutionError) as caught:
+            await model.infer_async(ids)
+        return caught.value
+
+    options = {"max_batch_size": 4, "workers": 1}
+    with dynbatch.load(models["guarded_gather"], batching="always", **options) as model:
+        kept = asyncio.run(failing(model))
+    assert model.stats().unread_bytes == 0
+    assert kept.__traceback__ is not None
