@@ -150,8 +150,9 @@ def test_a_kept_exception_keeps_no_rows(models: dict[str, Path]) -> None:
             await model.infer_async(ids)
         return caught.value
 
-    options = {"max_batch_size": 4, "workers": 1}
-    with dynbatch.load(models["guarded_gather"], batching="always", **options) as model:
+    with dynbatch.load(
+        models["guarded_gather"], batching="always", max_batch_size=4, workers=1
+    ) as model:
         kept = asyncio.run(failing(model))
     assert model.stats().unread_bytes == 0
     assert kept.__traceback__ is not None
