@@ -1,28 +1,14 @@
 // What a run of OnnxRuntimeExecutor allocates: nothing beyond what ONNX Runtime does by itself.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include <dynbatch/onnxruntime_executor.hpp>
 
+#include "cpp/counted_allocations.hpp"
 #include "cpp/executor/affine_model.hpp"
 #include "executor/ort_session.hpp"
 #include "executor/ort_values.hpp"
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace dynbatch {
 namespace {

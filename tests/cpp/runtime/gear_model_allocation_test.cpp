@@ -7,8 +7,8 @@
 #include <dynbatch/gear_model.hpp>
 #include <dynbatch/synthetic_executor.hpp>
 
+#include "cpp/counted_allocations.hpp"
 #include "cpp/executor/affine_model.hpp"
-#include "cpp/runtime/counted_allocations.hpp"
 #include "cpp/runtime/gear_runs.hpp"
 #include "executor/ort_session.hpp"
 #include "executor/ort_values.hpp"

@@ -10,7 +10,7 @@
 
 #include <dynbatch/batcher.hpp>
 
-#include "cpp/runtime/counted_allocations.hpp"
+#include "cpp/counted_allocations.hpp"
 #include "cpp/runtime/float_rows.hpp"
 #include "cpp/runtime/shaped_executor.hpp"
 
