@@ -114,13 +114,16 @@ stress: deps models ## Stress tests thrice, with and without ThreadSanitizer
 	  ctest --preset $$preset -L 'stress|model' --repeat until-fail:3 || exit 1; \
 	done
 
-# 100 million requests in C++, 2 million from Python, then all that has a bound in seconds or bytes.
+# 100 million requests in C++, as many whose rows differ in shape, 2 million from Python, then all that
+# has a bound in seconds or bytes.
 SOAK_NATIVE := 46
+SOAK_STAGED := 820
 SOAK_PYTHON := 56
-soak: deps models package ## Long stress, and figures with bounds; about a quarter of an hour
+soak: deps models package ## Long stress, and figures with bounds; about half an hour
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release --target stress_runtime_test
+	@cmake --build --preset release --target stress_runtime_test stress_staged_test
 	@DYNBATCH_STRESS_SCALE=$(SOAK_NATIVE) $(BUILD)/release/tests/stress_runtime_test
+	@DYNBATCH_STRESS_SCALE=$(SOAK_STAGED) $(BUILD)/release/tests/stress_staged_test
 	@DYNBATCH_STRESS_SCALE=$(SOAK_PYTHON) $(PYTEST) --timeout 1200 tests/python/test_stress.py
 	@$(PY) -m bench.soak
 

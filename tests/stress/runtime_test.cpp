@@ -1,14 +1,9 @@
 // Stress of the whole batcher: real threads, random requests, everything that can go wrong at once.
-//
-//   stress_runtime_test [--seed=<number>]      repeats a run; without it the seed is drawn and printed
-//   DYNBATCH_STRESS_SCALE=<number>             as many times the requests; 1 takes some seconds
 // A run without progress for 20 s prints where it stands and aborts.
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <random>
 #include <string>
@@ -16,6 +11,7 @@
 #include <vector>
 
 #include "cpp/runtime/custom_executor.hpp"
+#include "stress/stress_run.hpp"
 #include "stress/stressed_batcher.hpp"
 
 namespace dynbatch {
@@ -281,19 +277,4 @@ TEST(RuntimeStress, BatchersComeAndGo) {
 }  // namespace
 }  // namespace dynbatch
 
-int main(int argc, char** argv) {
-  ::testing::InitGoogleMock(&argc, argv);
-  dynbatch::testing::base_seed = std::random_device()() % 1'000'000;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strncmp(argv[i], "--seed=", 7) == 0)
-      dynbatch::testing::base_seed = std::strtoull(argv[i] + 7, nullptr, 10);
-  }
-  const auto start = std::chrono::steady_clock::now();
-  const int result = RUN_ALL_TESTS();
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-  const std::uint64_t requests = dynbatch::testing::requests_of_all_tests;
-  std::printf("--seed=%llu: %llu requests in %.1f s\n",
-              static_cast<unsigned long long>(dynbatch::testing::base_seed),
-              static_cast<unsigned long long>(requests), time.count());
-  return result;
-}
+int main(int argc, char** argv) { return dynbatch::testing::run_stress(argc, argv); }

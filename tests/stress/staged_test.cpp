@@ -24,6 +24,7 @@
 namespace dynbatch {
 namespace {
 
+using dynbatch::testing::base_seed;
 using dynbatch::testing::failed;
 using dynbatch::testing::FloatTensor;
 using dynbatch::testing::lines;
@@ -161,8 +162,7 @@ class StagedStress : public ::testing::TestWithParam<Setting> {
 };
 
 TEST_P(StagedStress, EveryRequestGetsItsOwnAndEndsOnce) {
-  const std::uint64_t seed = std::random_device()();
-  SCOPED_TRACE(seed);
+  SCOPED_TRACE(::testing::Message() << "--seed=" << base_seed);
   const Setting& setting = GetParam();
   Batcher batcher(
       std::make_unique<ShapedExecutor>(lines(), [this](ShapedRun& run) { return this->run(run); }),
@@ -175,8 +175,8 @@ TEST_P(StagedStress, EveryRequestGetsItsOwnAndEndsOnce) {
                             });
     std::vector<std::thread> threads;
     for (std::uint64_t thread = 0; thread < 4; ++thread) {
-      threads.emplace_back([this, &batcher, seed, thread] {
-        make_requests(batcher, seed * 10 + thread, scaled(4000));
+      threads.emplace_back([this, &batcher, thread] {
+        make_requests(batcher, base_seed * 10 + thread, scaled(4000));
       });
     }
     if (setting.closes != Closes::at_rest) {
@@ -190,6 +190,7 @@ TEST_P(StagedStress, EveryRequestGetsItsOwnAndEndsOnce) {
   EXPECT_FALSE(crowded_);
   const Stats stats = batcher.stats();
   EXPECT_EQ(stats.accepted, accepted_);
+  dynbatch::testing::requests_of_all_tests += stats.accepted;
   EXPECT_EQ(stats.accepted, stats.succeeded + stats.failed + stats.cancelled + stats.timed_out);
   EXPECT_EQ(stats.succeeded, ends_[static_cast<std::size_t>(ErrorCode::none)]);
   EXPECT_EQ(stats.in_flight, 0U);
@@ -229,3 +230,5 @@ INSTANTIATE_TEST_SUITE_P(
 
 }  // namespace
 }  // namespace dynbatch
+
+int main(int argc, char** argv) { return dynbatch::testing::run_stress(argc, argv); }

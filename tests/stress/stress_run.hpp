@@ -1,5 +1,11 @@
-// A run of stress: its seed, its size, and the watchdog that ends it when it stands still.
+// A run of stress: its seed, its size, the watchdog that ends it when it stands still, and its program:
+//
+//   DYNBATCH_STRESS_SCALE=<number>             as many times the requests; 1 takes some seconds
+//   --seed=<number>                            repeats a run; the seed of each run is printed
 #pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
@@ -7,8 +13,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <mutex>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -72,5 +80,21 @@ class Watchdog {
   bool over_ = false;
   std::thread thread_;
 };
+
+/// What main() of a stress program does.
+inline int run_stress(int argc, char** argv) {
+  ::testing::InitGoogleMock(&argc, argv);
+  base_seed = std::random_device()() % 1'000'000;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strncmp(argv[i], "--seed=", 7) == 0)
+      base_seed = std::strtoull(argv[i] + 7, nullptr, 10);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const int result = RUN_ALL_TESTS();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  std::printf("--seed=%llu: %llu requests in %.1f s\n", static_cast<unsigned long long>(base_seed),
+              static_cast<unsigned long long>(requests_of_all_tests.load()), time.count());
+  return result;
+}
 
 }  // namespace dynbatch::testing
