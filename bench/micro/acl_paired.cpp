@@ -12,7 +12,6 @@
 #include "bare_run.hpp"
 #include "model_path.hpp"
 #include "paired.hpp"
-#include "timed_calls.hpp"
 
 namespace dynbatch::bench {
 namespace {
@@ -79,22 +78,12 @@ void measure_all(const PairedOptions& options) {
   BareRun bare(path);
   const CompiledFile compiled(path);
   AclCalls calls(compiled.path());
-  for (std::size_t gear = 0; gear < kGears.size(); ++gear) {
-    bare.run(gear);
-    calls.set_and_execute(gear);
-    if (bare.memory.output != calls.memory.output)
-      throw std::runtime_error("a gear and a bare Run differ in their answer to the same rows");
-  }
-  const auto in_turn = [](auto call) {
-    return [call](double seconds) {
-      std::size_t turn = 0;
-      return time_calls(seconds, [&] { call(++turn % kGears.size()); });
-    };
-  };
+  const auto set_and_execute = [&](std::size_t gear) { calls.set_and_execute(gear); };
+  check_answers(bare, calls.memory, set_and_execute);
   measure("one Gemm 64 by 64, gears 1 and 4",
-          {{"set and execute", in_turn([&](std::size_t gear) { calls.set_and_execute(gear); })},
-           {"execute", in_turn([&](std::size_t) { calls.execute(); })},
-           {"bare Run", in_turn([&](std::size_t gear) { bare.run(gear); })}},
+          {{"set and execute", gears_in_turn(set_and_execute)},
+           {"execute", gears_in_turn([&](std::size_t) { calls.execute(); })},
+           {"bare Run", gears_in_turn([&](std::size_t gear) { bare.run(gear); })}},
           options);
 }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "executor/ort_handles.hpp"
 #include "executor/ort_session.hpp"
 #include "executor/ort_values.hpp"
+#include "paired.hpp"
+#include "timed_calls.hpp"
 
 namespace dynbatch::bench {
 
@@ -76,5 +80,25 @@ class BareRun {
   std::array<Value, kGears.size()> inputs_;
   std::array<Value, kGears.size()> outputs_;
 };
+
+/// Throws unless `call`, which runs a gear on that memory, answers each gear as the bare Run does.
+template <class Call>
+void check_answers(BareRun& bare, const Memory& memory, Call call) {
+  for (std::size_t gear = 0; gear < kGears.size(); ++gear) {
+    bare.run(gear);
+    call(gear);
+    if (bare.memory.output != memory.output)
+      throw std::runtime_error("a gear and a bare Run differ in their answer to the same rows");
+  }
+}
+
+/// A contender's block: calls with another gear each time.
+template <class Call>
+std::function<Figures(double seconds)> gears_in_turn(Call call) {
+  return [call](double seconds) {
+    std::size_t turn = 0;
+    return time_calls(seconds, [&] { call(++turn % kGears.size()); });
+  };
+}
 
 }  // namespace dynbatch::bench

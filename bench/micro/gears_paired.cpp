@@ -1,7 +1,6 @@
 // The gear calls: what choosing a gear and running it on the caller's memory add to ONNX Runtime's own Run,
 // whose values were made before. Two gears take turns. The model is the smallest of the test models, a matrix
 // product of 64 by 64.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -12,7 +11,6 @@
 #include "bare_run.hpp"
 #include "model_path.hpp"
 #include "paired.hpp"
-#include "timed_calls.hpp"
 
 namespace dynbatch::bench {
 namespace {
@@ -50,23 +48,13 @@ void measure_all(const PairedOptions& options) {
   const std::string path = model_path("one_gemm");
   BareRun bare(path);
   GearCalls calls(path);
-  for (std::size_t gear = 0; gear < kGears.size(); ++gear) {
-    bare.run(gear);
-    calls.set_and_run(gear);
-    if (bare.memory.output != calls.memory.output)
-      throw std::runtime_error("a gear and a bare Run differ in their answer to the same rows");
-  }
-  const auto in_turn = [](auto call) {
-    return [call](double seconds) {
-      std::size_t turn = 0;
-      return time_calls(seconds, [&] { call(++turn % kGears.size()); });
-    };
-  };
+  const auto set_and_run = [&](std::size_t gear) { calls.set_and_run(gear); };
+  check_answers(bare, calls.memory, set_and_run);
   measure("one Gemm 64 by 64, gears 1 and 4",
-          {{"set and run", in_turn([&](std::size_t gear) { calls.set_and_run(gear); })},
-           {"run", in_turn([&](std::size_t gear) { calls.run(gear); })},
-           {"values and Run", in_turn([&](std::size_t gear) { bare.make_and_run(gear); })},
-           {"bare Run", in_turn([&](std::size_t gear) { bare.run(gear); })}},
+          {{"set and run", gears_in_turn(set_and_run)},
+           {"run", gears_in_turn([&](std::size_t gear) { calls.run(gear); })},
+           {"values and Run", gears_in_turn([&](std::size_t gear) { bare.make_and_run(gear); })},
+           {"bare Run", gears_in_turn([&](std::size_t gear) { bare.run(gear); })}},
           options);
 }
 
