@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.gears import calls, times
+from bench.gears import memory as gear_memory
 from bench.kernels import rows as kernels
 from bench.load import arrivals, lengths, real, set_size, small
 from bench.load.interleave import Scenario
@@ -66,6 +68,8 @@ def scenarios(quick: bool, programs_folder: Path) -> dict[str, MakeScenario]:
         "ocr_rec_widths": partial(lengths.ocr_rec, "ocr_rec_widths", real_crowd, **options),
         "set_size": partial(set_size.set_size, real_crowd),
         "ocr_rec_workers": partial(real.two_workers, "ocr_rec", real_crowd // 2, **options),
+        "gear_calls": calls.gear_calls,
+        **{name: partial(times.gear, name, model, gear) for name, model, gear in times.names()},
         **{
             make.__name__: partial(make, programs_folder)
             for make in (
@@ -79,8 +83,14 @@ def scenarios(quick: bool, programs_folder: Path) -> dict[str, MakeScenario]:
 
 
 MEMORY = "memory"
+GEAR_MEMORY = "gear_memory"
 MICRO = "micro"
-EVERYTHING = (*scenarios(quick=False, programs_folder=programs.DEFAULT_FOLDER), MEMORY, MICRO)
+EVERYTHING = (
+    *scenarios(quick=False, programs_folder=programs.DEFAULT_FOLDER),
+    MEMORY,
+    GEAR_MEMORY,
+    MICRO,
+)
 
 
 def run(
@@ -96,6 +106,7 @@ def run(
         "left_out": list(EVERYTHING),
         "scenarios": [],
         "memory": [],
+        "gear_memory": [],
         "micro": None,
     }
     for name in names:
@@ -103,6 +114,8 @@ def run(
             results["micro"] = programs.measure(micro_folder, quick, progress)
         elif name == MEMORY:
             results["memory"] = compare.measure(quick, progress)
+        elif name == GEAR_MEMORY:
+            results["gear_memory"] = gear_memory.measure(quick, progress)
         else:
             results["scenarios"].append(_load(name, micro_folder, quick))
         results["left_out"].remove(name)

@@ -32,10 +32,14 @@ def measure(quick: bool, progress: Progress) -> list[dict[str, Any]]:
 
 
 def _in_a_process(name: str, what: str, quick: bool) -> Any:
-    command = [sys.executable, "-m", "bench.memory.stages", name, str(LARGEST), what]
-    finished = subprocess.run(
-        command + ["--quick"] * quick, cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    arguments = [name, str(LARGEST), what] + ["--quick"] * quick
+    return json_of_process("bench.memory.stages", *arguments)
+
+
+def json_of_process(module: str, *arguments: str) -> Any:
+    """What a process that runs this module prints; raises RuntimeError if it fails."""
+    command = [sys.executable, "-m", module, *arguments]
+    finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if finished.returncode != 0:
         raise RuntimeError(f"{' '.join(command[1:])} ended so: {finished.stderr}")
     return json.loads(finished.stdout)

@@ -45,6 +45,8 @@ def judged(results: Mapping[str, Any]) -> Iterator[Judged]:
             yield of_scenario(scenario, aim)
     for entry in results["memory"]:
         yield from of_memory(entry)
+    for entry in results["gear_memory"]:
+        yield of_gear_memory(entry)
 
 
 def of_scenario(scenario: Mapping[str, Any], aim: Mapping[str, Any]) -> Judged:
@@ -97,6 +99,19 @@ def of_memory(entry: Mapping[str, Any]) -> Iterator[Judged]:
         1 - PLAN_WITHIN,
         None,
         at_least=True,
+    )
+
+
+def of_gear_memory(entry: Mapping[str, Any]) -> Judged:
+    """The ratio of resident bytes once every compiled gear has run."""
+    pairs = zip(entry["all"], entry["alone"], strict=True)
+    return Judged(
+        f"Memory, {entry['model']} with compiled gears",
+        f"all {len(entry['gears'])} to {entry['gears'][-1]} alone, in the largest gear",
+        tuple(a["largest gear"] / b["largest gear"] for a, b in pairs),
+        MOST_FOR_ALL_GEARS,
+        None,
+        at_least=False,
     )
 
 

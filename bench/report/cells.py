@@ -22,6 +22,17 @@ def ratio(metric: str, contender: dict[str, Any], baseline: dict[str, Any]) -> s
     return spread(ratios, lambda value: f"{value:.2f}")
 
 
+def difference(metric: str, contender: dict[str, Any], baseline: dict[str, Any]) -> str:
+    """Of blocks of the same turn."""
+    if contender is baseline:
+        return "0"
+    differences = [
+        ours[metric] - theirs[metric]
+        for ours, theirs in zip(contender["blocks"], baseline["blocks"], strict=True)
+    ]
+    return spread(differences, "{:.2f}".format)
+
+
 def spread(values: Sequence[float], form: Any) -> str:
     return f"{form(statistics.median(values))} [{form(min(values))}..{form(max(values))}]"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.cells import ratio, row, spread, time_us
+from bench.report.cells import difference, ratio, row, spread, time_us
 
 # Nanoseconds that a part is to cost at most.
 PART_AIMS: Mapping[str, int] = {
@@ -171,15 +171,8 @@ def _figure(column: Column, blocks: Sequence[Mapping[str, float]]) -> str:
 
 
 def _compared(comparison: Comparison, contender: dict[str, Any], baseline: dict[str, Any]) -> str:
-    if not comparison.subtracts:
-        return ratio(comparison.key, contender, baseline)
-    if contender is baseline:
-        return "0"
-    added = [
-        ours[comparison.key] - theirs[comparison.key]
-        for ours, theirs in zip(contender["blocks"], baseline["blocks"], strict=True)
-    ]
-    return spread(added, "{:.2f}".format)
+    compare = difference if comparison.subtracts else ratio
+    return compare(comparison.key, contender, baseline)
 
 
 def _parts(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 from bench.report.aims import aims_table, of_scenario
 from bench.report.cells import rate, ratio, row, spread, time_us
+from bench.report.gears import gears, is_of_gears
 from bench.report.kernels import bytes_table
 from bench.report.memory import memory
 from bench.report.micro import micro
 
-FORMAT = 3  # of the results that a page is made of
+FORMAT = 4  # of the results that a page is made of
 HEADING = "## Figures"
 # Above this share of CPU time taken by others, figures are called disturbed.
 QUIET = 0.05
@@ -23,7 +24,8 @@ def page(results: dict[str, Any], pictures: Mapping[str, str] | None = None) -> 
     check_format(results)
     parts = [_heading(results), aims_table(results)]
     parts += [f"![{caption}]({link})" for caption, link in (pictures or {}).items()]
-    parts += [_scenario(scenario) for scenario in results["scenarios"]]
+    parts += [_scenario(each) for each in results["scenarios"] if not is_of_gears(each)]
+    parts.append(gears(results))
     if results["memory"]:
         parts.append(memory(results["memory"]))
     if results["micro"]:

@@ -35,6 +35,9 @@ SCENARIOS = (
     "ocr_rec_workers",
     "minilm_lengths",
     "ocr_rec_widths",
+    "gear_calls",
+    "gear_magika_2",
+    "gear_ocr_det_160x320",
 )
 KERNELS = ("gather_equal", "gather_sentences", "gather_lines", "cut_sentences")
 
@@ -99,6 +102,15 @@ def test_memory_is_that_of_the_sizes_asked_for(tmp_path: Path) -> None:
     # Every block that is planned has been written, and nothing else is counted.
     assert 0 < entry["plan"]["resident"] <= entry["plan"]["planned"]
     assert "### Resident memory" in printed
+
+
+@pytest.mark.slow
+def test_memory_of_compiled_gears_is_that_of_a_model(tmp_path: Path) -> None:
+    results, printed = quick_run("gear_memory", tmp_path / "results.json")
+    (entry,) = results["gear_memory"]
+    for stages in (*entry["all"], *entry["alone"]):
+        assert 0 < stages["loaded"] < stages["largest gear"]
+    assert "Resident memory:" in printed
 
 
 @pytest.mark.slow

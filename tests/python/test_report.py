@@ -93,6 +93,7 @@ def results() -> dict[str, Any]:
             }
         ],
         "memory": [],
+        "gear_memory": [],
         "micro": None,
     }
 
@@ -126,6 +127,55 @@ def test_memory_is_divided_by_that_of_the_largest_gear_alone(results: dict[str, 
     assert (plan.ratios, plan.holds) == ((0.95,), True)
     row = "| model | up to 8 | 10.0 [10.0..10.0] | 20.0 [20.0..20.0] | 110.0 [110.0..110.0] |"
     assert row in page(results)
+
+
+def gear_scenario(notes: dict[str, Any]) -> dict[str, Any]:
+    """Both contenders take a microsecond for a call, but for dynbatch.acl: that takes two."""
+    ours, fixed = contender("dynbatch.acl", 1.0), contender("fixed session", 1.0)
+    ours["blocks"][0]["p50_us"] = 2.0
+    aim = {
+        "contender": "dynbatch.acl",
+        "baselines": ["fixed session"],
+        "asked": 1.05,
+        "hoped": None,
+        "metric": "p50_us",
+    }
+    return {
+        "title": "A model in a gear",
+        "metric": "p50_us",
+        "baselines": ["fixed session"],
+        "aims": [aim] if "gear" in notes else [],
+        "seconds_per_block": 1.0,
+        "notes": notes,
+        "contenders": [ours, fixed],
+    }
+
+
+def test_gears_have_a_part_of_their_own(results: dict[str, Any]) -> None:
+    results["scenarios"] += [
+        gear_scenario({"model": "model", "gear": "4"}),
+        gear_scenario({"gears": [1, 4]}),
+    ]
+    text = page(results)
+    _, _, part = text.partition("### Gears compiled into a model\n")
+    assert "| model | 4 | 1.0 [1.0..1.0] | 2.0 [2.0..2.0] | 2.00 [2.00..2.00] |" in part
+    assert "| dynbatch.acl | 2.0 [2.0..2.0] | 2.0 [2.0..2.0] | 1.00 [1.00..1.00] |" in part
+    assert "| A model in a gear | dynbatch.acl, p50 to fixed session | 2.00 " in text
+    assert "### A model in a gear" not in text
+
+
+def test_memory_of_compiled_gears_is_divided_by_that_of_the_largest(
+    results: dict[str, Any],
+) -> None:
+    def stages(mib: int) -> list[dict[str, Any]]:
+        return [{"loaded": 2**20, "largest gear": mib * 2**20}]
+
+    results["gear_memory"] = [
+        {"model": "model", "gears": ["1", "8"], "all": stages(12), "alone": stages(10)}
+    ]
+    assert [(each.ratios, each.holds) for each in judged(results)][2:] == [((1.2,), False)]
+    assert "| model | 1, 8 | 1.0 [1.0..1.0] | 12.0 [12.0..12.0] |" in page(results)
+    assert "|  | 8 alone | 1.0 [1.0..1.0] | 10.0 [10.0..10.0] |" in page(results)
 
 
 def test_a_page_in_a_file_has_pictures(results: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Gears that are compiled into a model, through `dynbatch.acl` and `GearModel`."""
