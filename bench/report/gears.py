@@ -28,21 +28,27 @@ def gears(results: Mapping[str, Any]) -> str:
 
 
 def _times(scenarios: Sequence[dict[str, Any]]) -> str:
-    """A row a gear: everybody's time of a batch, and its ratio to the baseline's."""
+    """A row a gear: the baseline's time of a batch, and the others' ratios to it.
+
+    CPU time tells more than time does where other programs took their part.
+    """
     names = [contender["name"] for contender in scenarios[0]["contenders"]]
     (baseline,) = scenarios[0]["baselines"]
     others = [name for name in names if name != baseline]
     header = ["", "gear", f"{baseline}, us"]
-    header += [cell for name in others for cell in (f"{name}, us", f"of {baseline}")]
+    header += [cell for name in others for cell in (f"{name}, times that", "CPU time")]
     lines = [row(header), row(["---", "---:", *["---:"] * (len(header) - 2)])]
     for scenario in scenarios:
         by_name = {contender["name"]: contender for contender in scenario["contenders"]}
         cells = [scenario["notes"]["model"], scenario["notes"]["gear"]]
         cells.append(_p50(by_name[baseline]))
         for name in others:
-            cells += [_p50(by_name[name]), ratio("p50_us", by_name[name], by_name[baseline])]
+            cells += [
+                ratio(metric, by_name[name], by_name[baseline])
+                for metric in ("p50_us", "cpu_us_per_row")
+            ]
         lines.append(row(cells))
-    return "\n".join([*lines, "", f"{_blocks(scenarios[0])} Times are those of a batch, p50."])
+    return "\n".join([*lines, "", f"{_blocks(scenarios[0])} Times are p50, of a batch."])
 
 
 def _calls(scenario: dict[str, Any]) -> str:

@@ -158,7 +158,7 @@ def test_gears_have_a_part_of_their_own(results: dict[str, Any]) -> None:
     ]
     text = page(results)
     _, _, part = text.partition("### Gears compiled into a model\n")
-    assert "| model | 4 | 1.0 [1.0..1.0] | 2.0 [2.0..2.0] | 2.00 [2.00..2.00] |" in part
+    assert "| model | 4 | 1.0 [1.0..1.0] | 2.00 [2.00..2.00] | 1.00 [1.00..1.00] |" in part
     assert "| dynbatch.acl | 2.0 [2.0..2.0] | 2.0 [2.0..2.0] | 1.00 [1.00..1.00] |" in part
     assert "| A model in a gear | dynbatch.acl, p50 to fixed session | 2.00 " in text
     assert "### A model in a gear" not in text
