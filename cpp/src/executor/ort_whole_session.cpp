@@ -13,10 +13,18 @@
 namespace dynbatch {
 namespace {
 
-/// The places of one run's values; a thread keeps them, so that later runs allocate nothing.
-std::vector<ort::Value*>& scratch_places() {
-  thread_local std::vector<ort::Value*> places;
-  return places;
+/// The places of one run's values. A thread keeps them, so that later runs allocate nothing; they are gone when
+/// handlers of atexit() and static objects run their last.
+struct Scratch {
+  std::vector<ort::Value*> places;
+  ~Scratch() { is_gone = true; }
+  static inline thread_local bool is_gone = false;
+};
+
+std::vector<ort::Value*>& scratch_or(std::vector<ort::Value*>& own) {
+  if (Scratch::is_gone) return own;
+  thread_local Scratch scratch;
+  return scratch.places;
 }
 
 std::vector<OnnxTensorDeclaration> wanted(const std::vector<OnnxTensorDeclaration>& outputs,
@@ -37,7 +45,7 @@ std::vector<OnnxTensorDeclaration> wanted(const std::vector<OnnxTensorDeclaratio
 class OrtWholeSession::Values {
  public:
   Values(const ort::Api& api, std::size_t inputs, std::size_t outputs)
-      : api_(api), places_(scratch_places()), inputs_(inputs) {
+      : api_(api), places_(scratch_or(own_)), inputs_(inputs) {
     places_.assign(inputs + outputs, nullptr);
   }
   Values(const Values&) = delete;
@@ -50,6 +58,7 @@ class OrtWholeSession::Values {
 
  private:
   const ort::Api& api_;
+  std::vector<ort::Value*> own_;  // used where the thread's scratch is gone
   std::vector<ort::Value*>& places_;
   std::size_t inputs_;
 };
@@ -108,7 +117,7 @@ Failure OrtWholeSession::run(const GearTensors& gear, std::span<const void* cons
   }
   for (const auto& [output, input] : passed_through_) {
     const std::size_t size = gear.outputs[output].size_bytes;
-    if (size > 0) std::memcpy(outputs[output], inputs[input], size);
+    if (size > 0) std::memmove(outputs[output], inputs[input], size);
   }
   return {};
 }
