@@ -128,6 +128,10 @@ struct OnnxModelDescription {
 };
 DYNBATCH_EXPORT const OnnxModelDescription* onnx_description(const Executor& executor) noexcept;
 
+/// Bytes of a model's file and of the files in which its tensors keep their values. Reads the first whole. Throws
+/// Error(model).
+DYNBATCH_EXPORT std::uint64_t onnx_model_bytes(const std::string& model_path);
+
 /// The key of the model's own metadata under which a text may declare what `inputs`, `output_declarations`,
 /// `batch_inputs` and `batch_outputs` would. One declaration a line, of words that blanks separate; what
 /// has blanks, quotes or '=' in it stands in double quotes, with \" and \\ inside; # begins a comment.

@@ -95,6 +95,21 @@ class OnnxGraph {
     put(graph_, 5, tensor);
     return *this;
   }
+  /// The same with its values in a file beside the model's.
+  OnnxGraph& external_constant(std::string_view name, std::uint64_t count,
+                               std::string_view location) {
+    std::string entry;
+    put(entry, 1, "location");
+    put(entry, 2, location);
+    std::string tensor;
+    put(tensor, 1, count);
+    put(tensor, 2, static_cast<std::uint64_t>(DataType::float32));
+    put(tensor, 8, name);
+    put(tensor, 13, entry);
+    put(tensor, 14, 1);  // the values are elsewhere
+    put(graph_, 5, tensor);
+    return *this;
+  }
   OnnxGraph& metadata(std::string_view key, std::string_view value) {
     std::string entry;
     put(entry, 1, key);
