@@ -8,6 +8,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <dynbatch/acl.h>
@@ -23,7 +24,8 @@ namespace {
 
 struct Models {
   std::shared_mutex mutex;
-  std::uint32_t last_id = 0;                               // under mutex
+  std::uint32_t last_id = 0;     // under mutex
+  std::uint64_t generation = 0;  // under mutex: how often all were unloaded
   std::map<std::uint32_t, std::shared_ptr<Model>> loaded;  // under mutex
 };
 
@@ -62,23 +64,32 @@ struct GivenMemory {
   std::size_t weight_size = 0;
 };
 
-std::size_t bytes_of_file(const char* path) {
+/// Of its graph alone.
+std::uintmax_t bytes_of(const Source& source) {
+  if (source.path == nullptr) return source.size;
   std::error_code error;
-  const bool is_file = std::filesystem::is_regular_file(path, error);
-  if (!is_file || error || !std::ifstream(path, std::ios::binary)) {
-    refuse(ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID, std::string("cannot read the file ") + path);
+  const bool is_file = std::filesystem::is_regular_file(source.path, error);
+  const std::uintmax_t size = is_file ? std::filesystem::file_size(source.path, error) : 0;
+  if (!is_file || error || !std::ifstream(source.path, std::ios::binary)) {
+    refuse(ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID,
+           std::string("cannot read the file ") + source.path);
   }
-  return static_cast<std::size_t>(std::filesystem::file_size(path));
+  return size;
+}
+
+/// With the files that its tensors keep their values in.
+std::size_t weight_bytes(const Source& source) {
+  if (source.path == nullptr) return source.size;
+  return static_cast<std::size_t>(onnx_model_bytes(source.path));
 }
 
 Model opened(const Source& source, std::uint32_t id) {
   require(source.path != nullptr || source.data != nullptr, "model: expected one, got null");
   require_initialized();
-  Model model;
-  model.weight_bytes = source.path != nullptr ? bytes_of_file(source.path) : source.size;
-  if (model.weight_bytes == 0) {
+  if (bytes_of(source) == 0) {
     refuse(ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID, "expected a model, got 0 bytes");
   }
+  Model model;
   model.gears = source.path != nullptr
                     ? std::make_unique<const GearModel>(std::string(source.path), options())
                     : std::make_unique<const GearModel>(source.data, source.size, options());
@@ -86,28 +97,38 @@ Model opened(const Source& source, std::uint32_t id) {
   return model;
 }
 
-void check_given(const void* memory, std::size_t size, std::size_t needed, const char* what) {
-  if (memory == nullptr || size >= needed) return;
+void check_given(std::size_t size, std::size_t needed, const char* what) {
+  if (size >= needed) return;
   refuse(ACL_ERROR_GE_PARAM_INVALID, std::string(what) + ": expected at least " +
                                          std::to_string(needed) + " bytes, got " +
                                          std::to_string(size));
 }
 
-std::uint32_t next_id() {
+/// An id for a model that is about to be opened, and what tells whether it may still be added then.
+struct Place {
+  std::uint32_t id;
+  std::uint64_t generation;
+};
+
+Place next_place() {
   const std::unique_lock lock(models().mutex);
-  return ++models().last_id;
+  return {++models().last_id, models().generation};
 }
 
 void load(const Source& source, std::uint32_t* id, const GivenMemory& given = {}) {
   require(id != nullptr, "modelId: expected where to put it, got null");
-  Model model = opened(source, next_id());
-  check_given(given.work, given.work_size, model.description->work_bytes(), "workSize");
-  check_given(given.weight, given.weight_size, model.weight_bytes, "weightSize");
-  const std::uint32_t loaded_id = model.description->id();
-  auto shared = std::make_shared<Model>(std::move(model));
+  const Place place = next_place();
+  const auto model = std::make_shared<Model>(opened(source, place.id));  // outlives the lock
+  if (given.work != nullptr) {
+    check_given(given.work_size, model->description->work_bytes(), "workSize");
+  }
+  if (given.weight != nullptr) check_given(given.weight_size, weight_bytes(source), "weightSize");
   const std::unique_lock lock(models().mutex);
-  models().loaded.emplace(loaded_id, std::move(shared));
-  *id = loaded_id;
+  if (models().generation != place.generation) {
+    refuse(ACL_ERROR_GE_EXEC_NOT_INIT, "aclFinalize() was called while the model was loading");
+  }
+  models().loaded.emplace(place.id, model);
+  *id = place.id;
 }
 
 void query(const Source& source, std::size_t* work, std::size_t* weight) {
@@ -115,7 +136,7 @@ void query(const Source& source, std::size_t* work, std::size_t* weight) {
           "workSize, weightSize: expected where to put them, got null");
   const Model model = opened(source, 0);
   *work = model.description->work_bytes();
-  *weight = model.weight_bytes;
+  *weight = weight_bytes(source);
 }
 
 [[noreturn]] void refuse_id(std::uint32_t id) {
@@ -140,6 +161,7 @@ void unload_all() {
   {
     const std::unique_lock lock(models().mutex);
     loaded.swap(models().loaded);
+    ++models().generation;
   }
   for (const auto& [id, model] : loaded) model->description->note_unloaded();
 }

@@ -14,7 +14,6 @@ namespace dynbatch::capi {
 struct Model {
   std::unique_ptr<const GearModel> gears;
   std::shared_ptr<ModelDescription> description;  // never null
-  std::size_t weight_bytes = 0;
 };
 
 /// Refuses with ACL_ERROR_GE_EXEC_MODEL_ID_INVALID, before aclInit() with ACL_ERROR_GE_EXEC_NOT_INIT.
