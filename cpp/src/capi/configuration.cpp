@@ -1,9 +1,11 @@
 #include "capi/configuration.hpp"
 
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string_view>
+#include <system_error>
 
 #include "capi/answer.hpp"
 
@@ -47,6 +49,10 @@ bool is_object(std::string_view text) {
 }  // namespace
 
 void check_configuration(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {  // reading a pipe would wait for its writer
+    refuse(ACL_ERROR_INVALID_FILE, "configPath: expected a file, got " + path);
+  }
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (file.fail() || text.empty()) {
