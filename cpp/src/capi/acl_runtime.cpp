@@ -29,7 +29,8 @@ struct Process {
   std::mutex mutex;
   bool initialized = false;
   bool finalized = false;                 // once at least
-  const void* default_context = nullptr;  // a handle
+  const void* default_context = nullptr;  // a handle, null while nobody has set the device
+  std::size_t device_sets = 0;            // and not reset since
 };
 
 Process& process() {
@@ -51,13 +52,22 @@ void set_device(std::int32_t id) {
   if (process().default_context == nullptr) {
     process().default_context = Handles<Context>::all().add(std::make_shared<Context>());
   }
+  ++process().device_sets;
   current_context = process().default_context;
 }
 
+/// Under the mutex of process().
 void drop_default_context() {
-  const std::lock_guard lock(process().mutex);
   Handles<Context>::all().take(process().default_context);
   process().default_context = nullptr;
+  process().device_sets = 0;
+}
+
+void reset_device(std::int32_t id) {
+  check_device(id);
+  const std::lock_guard lock(process().mutex);
+  if (process().device_sets > 0) --process().device_sets;
+  if (process().device_sets == 0) drop_default_context();
 }
 
 aclrtRunMode run_mode() {
@@ -93,6 +103,7 @@ void finalize() {
   Handles<Stream>::all().for_each([&](const auto& stream) { streams.push_back(stream); });
   for (const auto& stream : streams) static_cast<void>(stream->synchronize());
   unload_all();
+  const std::lock_guard lock(process().mutex);
   drop_default_context();
 }
 
@@ -129,10 +140,7 @@ aclError aclrtSetDevice(int32_t deviceId) {
 }
 
 aclError aclrtResetDevice(int32_t deviceId) {
-  return answer(__func__, [&] {
-    check_device(deviceId);
-    drop_default_context();
-  });
+  return answer(__func__, [&] { reset_device(deviceId); });
 }
 
 aclError aclrtGetDeviceCount(uint32_t* count) {

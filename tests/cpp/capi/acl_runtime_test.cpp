@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -74,10 +75,20 @@ TEST(Stream, IsDestroyedOnceItsWorkIsDoneWhoeverElseWaitsForIt) {
   aclrtStream stream = nullptr;
   ASSERT_EQ(aclrtCreateStream(&stream), ACL_SUCCESS);
   copies.queue(stream);
-  std::thread waiter([stream] { aclrtSynchronizeStream(stream); });
+  std::latch begun(5);
+  std::vector<std::thread> waiters;
+  for (int waiter = 0; waiter < 4; ++waiter) {
+    waiters.emplace_back([&] {
+      begun.arrive_and_wait();
+      const aclError code = aclrtSynchronizeStream(stream);
+      // One that comes too late finds no stream.
+      EXPECT_THAT(code, ::testing::AnyOf(ACL_SUCCESS, ACL_ERROR_INVALID_PARAM));
+    });
+  }
+  begun.arrive_and_wait();
   EXPECT_EQ(aclrtDestroyStream(stream), ACL_SUCCESS);
   EXPECT_EQ(copies.done(), 'x');
-  waiter.join();
+  for (std::thread& waiter : waiters) waiter.join();
 }
 
 TEST(RunMode, IsHostUnlessTheEnvironmentSaysOtherwise) {
@@ -114,6 +125,40 @@ TEST(Context, IsOfAThreadAndMayBeLent) {
   EXPECT_EQ(aclrtGetCurrentContext(&now), ACL_ERROR_RT_CONTEXT_NULL);
 }
 
+TEST(Device, KeepsItsContextUntilAllThatHaveSetItResetIt) {
+  const AclWorld world;
+  std::thread([] {
+    EXPECT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+    EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS);
+  }).join();
+  aclrtContext context = nullptr;
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_SUCCESS);
+  EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS);
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_ERROR_RT_CONTEXT_NULL);
+  EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS) << "nothing is set";
+  ASSERT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_SUCCESS);
+}
+
+TEST(Device, IsResetOnWhateverThread) {
+  const AclWorld world;
+  std::thread([] { EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS); }).join();
+  aclrtContext context = nullptr;
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_ERROR_RT_CONTEXT_NULL);
+  EXPECT_EQ(aclrtSetCurrentContext(context), ACL_ERROR_INVALID_PARAM);
+}
+
+TEST(Device, IsResetByFinalizeHoweverOftenItWasSet) {
+  ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
+  ASSERT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+  ASSERT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+  ASSERT_EQ(aclFinalize(), ACL_SUCCESS);
+  const AclWorld world;  // sets it once, and resets it once
+  aclrtContext context = nullptr;
+  EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS);
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_ERROR_RT_CONTEXT_NULL);
+}
+
 TEST(Memory, IsAlignedAndCopiedWithinItsRoom) {
   const AclWorld world;
   void* device = nullptr;
@@ -147,7 +192,8 @@ TEST(RuntimeLibrary, ThatIsNotThereIsTold) {
   const std::string model = static_model();
   std::uint32_t id = 0;
   ASSERT_EQ(dynbatchAclSetRuntimeLibrary("/nowhere/libonnxruntime.so"), ACL_SUCCESS);
-  EXPECT_NE(aclmdlLoadFromMem(model.data(), model.size(), &id), ACL_SUCCESS);
+  EXPECT_EQ(aclmdlLoadFromMem(model.data(), model.size(), &id),
+            ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID);
   EXPECT_THAT(aclGetRecentErrMsg(), ::testing::HasSubstr("/nowhere/libonnxruntime.so"));
   ASSERT_EQ(dynbatchAclSetRuntimeLibrary(nullptr), ACL_SUCCESS);
 }
