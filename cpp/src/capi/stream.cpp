@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstring>
 #include <new>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace dynbatch::capi {
@@ -42,7 +44,11 @@ std::optional<Refusal> Stream::failure_of(const std::variant<Copy, ModelRun>& wo
 
 Stream::Stream() {
   const SignalsBlocked blocked;
-  thread_ = std::thread([this] { serve(); });
+  try {
+    thread_ = std::thread([this] { serve(); });
+  } catch (const std::system_error& error) {
+    refuse(ACL_ERROR_BAD_ALLOC, std::string("there is no thread for a stream: ") + error.what());
+  }
 }
 
 Stream::~Stream() {

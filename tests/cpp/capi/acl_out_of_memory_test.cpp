@@ -1,6 +1,9 @@
-// When there is no memory, C functions answer so, and no exception leaves them.
+// When there is no memory, or no thread, C functions answer so, and no exception leaves them.
+#include <dlfcn.h>
 #include <gmock/gmock.h>
+#include <pthread.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <new>
 
@@ -9,6 +12,7 @@
 namespace {
 
 thread_local bool refuses = false;
+thread_local bool refuses_threads = false;
 
 void* allocate(std::size_t size) {
   if (refuses) throw std::bad_alloc();
@@ -26,6 +30,15 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+// So do the threads that it makes.
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                              void* (*body)(void*), void* argument) {
+  if (refuses_threads) return EAGAIN;
+  static const auto next =
+      reinterpret_cast<decltype(&pthread_create)>(dlsym(RTLD_NEXT, "pthread_create"));
+  return next(thread, attributes, body, argument);
+}
 
 namespace dynbatch {
 namespace {
@@ -56,6 +69,18 @@ TEST(OutOfMemory, NothingIsMade) {
   EXPECT_EQ(without_memory([] { return aclmdlCreateDesc(); }), nullptr);
   void* memory = nullptr;
   EXPECT_EQ(without_memory([&] { return aclrtMallocHost(&memory, 8); }), ACL_ERROR_BAD_ALLOC);
+  EXPECT_EQ(dynbatchAclLiveHandles(), 0U);
+}
+
+TEST(OutOfThreads, AStreamIsNotMade) {
+  ASSERT_EQ(aclrtSetDevice(0), ACL_SUCCESS);
+  aclrtStream stream = nullptr;
+  refuses_threads = true;
+  const aclError code = aclrtCreateStream(&stream);
+  refuses_threads = false;
+  EXPECT_EQ(code, ACL_ERROR_BAD_ALLOC);
+  EXPECT_THAT(aclGetRecentErrMsg(), ::testing::HasSubstr("no thread"));
+  EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS);
   EXPECT_EQ(dynbatchAclLiveHandles(), 0U);
 }
 
