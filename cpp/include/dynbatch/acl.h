@@ -3,7 +3,8 @@
 //
 // C11 and C++. Every function that returns aclError returns 0 or one of the codes below; what went wrong in
 // words is told by aclGetRecentErrMsg() on the same thread. A null, unknown or destroyed handle is answered
-// with ACL_ERROR_INVALID_PARAM, or with the 0, null or "" that the function returns where it cannot answer.
+// with ACL_ERROR_INVALID_PARAM, or with the 0, null or "" that the function returns where it cannot answer; one
+// that is destroyed until its address is given to another.
 //
 // Threads: any number may use one model id at a time, each with datasets of its own. A dataset, its buffers and
 // a description serve one thread at a time. Sizes are bytes. Device memory is host memory. Nothing here is of
@@ -27,13 +28,20 @@
 #define ACL_MAX_BATCH_NUM 128
 #define ACL_MAX_HW_NUM 128
 
+// Those of the published API. "never": nothing here returns it.
 #define ACL_SUCCESS 0
 #define ACL_ERROR_NONE 0
 #define ACL_ERROR_INVALID_PARAM 100000  // null, an unknown or destroyed handle, an index, a name, 0
 #define ACL_ERROR_UNINITIALIZE 100001   // aclFinalize() without aclInit()
 #define ACL_ERROR_REPEAT_INITIALIZE 100002
-#define ACL_ERROR_INVALID_FILE 100003     // the configuration of aclInit()
-#define ACL_ERROR_REPEAT_FINALIZE 100037  // aclFinalize() twice
+#define ACL_ERROR_INVALID_FILE 100003            // the configuration of aclInit()
+#define ACL_ERROR_INVALID_MODEL_ID 100011        // never: it is 145003
+#define ACL_ERROR_MODEL_INPUT_NOT_MATCH 100017   // never: buffers that do not fit are 145000
+#define ACL_ERROR_MODEL_OUTPUT_NOT_MATCH 100018  // never: likewise
+#define ACL_ERROR_MODEL_NOT_DYNAMIC 100019       // never: it is 145013
+#define ACL_ERROR_REPEAT_FINALIZE 100037         // aclFinalize() twice
+#define ACL_ERROR_RT_PARAM_INVALID 107000        // no such device; a copy beyond its room
+#define ACL_ERROR_RT_CONTEXT_NULL 107002         // aclrtSetDevice() was not called on this thread
 // The number or size of buffers.
 #define ACL_ERROR_GE_PARAM_INVALID 145000
 #define ACL_ERROR_GE_EXEC_NOT_INIT 145001            // aclInit() was not called
@@ -41,20 +49,28 @@
 #define ACL_ERROR_GE_EXEC_MODEL_ID_INVALID 145003    // unknown, or unloaded
 // Damaged, cut off, or nothing that runs here, such as free dimensions without gears.
 #define ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID 145006
+#define ACL_ERROR_GE_EXEC_MODEL_ADDR_INVALID 145007  // never: null is 100000
 // The shape input has no memory; or too little, or other dims than the model's were given.
 #define ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID 145011
 #define ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID 145012
 // Not a gear of the model, of whatever kind.
 #define ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID 145013
-#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015     // no model here has AIPP
-#define ACL_ERROR_RT_PARAM_INVALID 107000      // no such device; a copy beyond its room
-#define ACL_ERROR_RT_CONTEXT_NULL 107002       // aclrtSetDevice() was not called on this thread
-#define ACL_ERROR_BAD_ALLOC 200000             // no memory for what the library needs
+#define ACL_ERROR_GE_AIPP_BATCH_EMPTY 145014   // never: no model here has AIPP
+#define ACL_ERROR_GE_AIPP_NOT_EXIST 145015     // so that this is told
+#define ACL_ERROR_GE_AIPP_MODE_INVALID 145016  // never: likewise
+#define ACL_ERROR_GE_FORMAT_INVALID 145020     // never: callers give no formats,
+#define ACL_ERROR_GE_SHAPE_INVALID 145021      // never: shapes,
+#define ACL_ERROR_GE_DATATYPE_INVALID 145022   // never: or types, but bytes
+#define ACL_ERROR_BAD_ALLOC 200000             // no memory, or no thread, for the library itself
 #define ACL_ERROR_API_NOT_SUPPORT 200001       // tensor descriptions of datasets
 #define ACL_ERROR_RT_MEMORY_ALLOCATION 207001  // aclrtMalloc() found none
-#define ACL_ERROR_STORAGE_OVER_LIMIT 300000    // more than the arrays below hold
-#define ACL_ERROR_INTERNAL_ERROR 500000        // a fault of dynbatch
-#define ACL_ERROR_GE_FAILURE 500002            // ONNX Runtime failed in a run
+#define ACL_ERROR_GE_MEMORY_ALLOCATION 245000  // never: it is 200000
+#define ACL_ERROR_GE_DEVICE_MEMORY_ALLOCATION 245002  // never: it is 207001
+#define ACL_ERROR_STORAGE_OVER_LIMIT 300000           // more than the arrays below hold
+#define ACL_ERROR_INTERNAL_ERROR 500000               // a fault of dynbatch
+#define ACL_ERROR_FAILURE 500001                      // never
+#define ACL_ERROR_GE_FAILURE 500002                   // ONNX Runtime failed in a run
+// Never: 545000 to 545009, the faults inside the published implementation.
 
 #ifdef __cplusplus
 extern "C" {
@@ -145,8 +161,9 @@ DYNBATCH_ACL_EXPORT aclError aclFinalize(void);
 /// Why the last call that failed on this thread did; "" if none has. Never null. Valid until the next one fails.
 DYNBATCH_ACL_EXPORT const char* aclGetRecentErrMsg(void);
 
-/// There is one device, 0. Makes its default context the calling thread's.
+/// There is one device, 0. Makes its default context, of which there is one for all threads, the calling thread's.
 DYNBATCH_ACL_EXPORT aclError aclrtSetDevice(int32_t deviceId);
+/// Undoes one call of aclrtSetDevice(), on whatever thread. The default context goes with the last.
 DYNBATCH_ACL_EXPORT aclError aclrtResetDevice(int32_t deviceId);
 DYNBATCH_ACL_EXPORT aclError aclrtGetDeviceCount(uint32_t* count);
 /// ACL_HOST, or what DYNBATCH_ACL_RUN_MODE says, "host" or "device". Needs no aclInit().
@@ -212,7 +229,7 @@ DYNBATCH_ACL_EXPORT aclTensorDesc* aclmdlGetDatasetTensorDesc(const aclmdlDatase
 // --- loading -------------------------------------------------------------------------------------------
 
 /// Work: the inputs and outputs of the largest gear (ONNX Runtime's own activations are not known beforehand).
-/// Weight: the model's bytes. Loads the model for it.
+/// Weight: the model's bytes, with those of its data files. Loads the model for it.
 DYNBATCH_ACL_EXPORT aclError aclmdlQuerySize(const char* fileName, size_t* workSize,
                                              size_t* weightSize);
 DYNBATCH_ACL_EXPORT aclError aclmdlQuerySizeFromMem(const void* model, size_t modelSize,
@@ -299,7 +316,7 @@ DYNBATCH_ACL_EXPORT aclError aclmdlSetInputDynamicDims(uint32_t modelId, aclmdlD
 // --- executing -----------------------------------------------------------------------------------------
 
 /// Buffers of at least the gear's bytes, of which exactly those are read and written; smaller ones are answered
-/// with ACL_ERROR_GE_PARAM_INVALID.
+/// with ACL_ERROR_GE_PARAM_INVALID. Outputs must not overlap inputs, nor each other.
 DYNBATCH_ACL_EXPORT aclError aclmdlExecute(uint32_t modelId, const aclmdlDataset* input,
                                            aclmdlDataset* output);
 /// Checks at once and with the gear of now, runs later. Datasets may be changed after the call, their memory not.

@@ -1,4 +1,5 @@
 // Gears: which there are, and which one is next.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,10 +24,10 @@ namespace dynbatch::capi {
 namespace {
 
 using Sizes = std::vector<std::int64_t>;
-const std::vector<CompiledGear> kNoGears;
 
 const std::vector<CompiledGear>& gears_of(const ModelDescription* model, GearKind kind) {
-  if (model == nullptr || !model->has_gears() || model->compiled().kind != kind) return kNoGears;
+  static const auto* const none = new std::vector<CompiledGear>;
+  if (model == nullptr || !model->has_gears() || model->compiled().kind != kind) return *none;
   return model->compiled().gears;
 }
 
@@ -103,12 +104,19 @@ void set_gear(const Model& model, Dataset& dataset, std::size_t index, GearKind 
   dataset.gear = ChosenGear{kind, std::move(sizes)};
 }
 
+/// No gear is as large as what does not fit.
+std::int64_t to_size(std::uint64_t size) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(size, INT64_MAX));
+}
+
 void set_sizes(std::uint32_t id, const aclmdlDataset* handle, std::size_t index, GearKind kind,
                const std::vector<std::uint64_t>& sizes) {
   const auto dataset = checked<Dataset>(handle, "dataset");
   for (const std::uint64_t size : sizes) require(size > 0, "a size: expected at least 1, got 0");
   check_length(shape_buffer(*dataset, index), sizes.size());
-  set_gear(*find_model(id), *dataset, index, kind, Sizes(sizes.begin(), sizes.end()));
+  Sizes gear;
+  for (const std::uint64_t size : sizes) gear.push_back(to_size(size));
+  set_gear(*find_model(id), *dataset, index, kind, std::move(gear));
 }
 
 /// The sizes that `dims` gives for the -1 of the model's inputs. What is not free must be as it is.
@@ -117,13 +125,17 @@ Sizes free_sizes(const ModelDescription& model, const aclmdlIODims& dims) {
   for (const CompiledInput& input : model.compiled().inputs) {
     declared.insert(declared.end(), input.shape.begin(), input.shape.end());
   }
+  if (declared.size() > ACL_MAX_DIM_CNT) {
+    refuse(ACL_ERROR_STORAGE_OVER_LIMIT,
+           "dims: there is room for 128, and the model has " + std::to_string(declared.size()));
+  }
   if (dims.dimCount != declared.size()) {
     refuse(ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID,
            "dims: expected the " + std::to_string(declared.size()) + " dims of all inputs, got " +
                std::to_string(dims.dimCount));
   }
   Sizes sizes;
-  for (std::size_t i = 0; i < declared.size() && i < ACL_MAX_DIM_CNT; ++i) {
+  for (std::size_t i = 0; i < declared.size(); ++i) {
     if (declared[i] == -1) {
       sizes.push_back(dims.dims[i]);
     } else if (declared[i] != dims.dims[i]) {

@@ -118,8 +118,9 @@ std::size_t ModelDescription::gear_of(GearKind kind, const std::vector<std::int6
   }
   const std::optional<std::size_t> gear = compiled_.find(sizes);
   if (gear) return *gear;
-  refuse(ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID,
-         "expected one of the gears " + to_text(compiled_.gears) + "; got " + to_text(sizes));
+  refuse(
+      ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID,
+      "EZ9999: expected one of the gears " + to_text(compiled_.gears) + "; got " + to_text(sizes));
 }
 
 void ModelDescription::remember_gear(std::size_t gear) {

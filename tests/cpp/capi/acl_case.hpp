@@ -1,6 +1,8 @@
 // One way to be told a code, and what such ways stand on.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,7 +10,6 @@
 #include <functional>
 #include <ostream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <dynbatch/acl.h>
@@ -20,8 +21,14 @@ namespace dynbatch::testing {
 inline constexpr std::size_t kAll = static_cast<std::size_t>(-1);
 inline constexpr std::size_t kTooLarge = std::size_t{1} << 60;
 
+/// What a call answered.
+struct Answer {
+  aclError code;
+  std::string words;
+};
+
 // Of a process that has never been initialised, whatever tests run before.
-inline const aclError finalized_first = aclFinalize();
+inline const Answer finalized_first{aclFinalize(), aclGetRecentErrMsg()};
 
 /// A batch model and datasets that would execute it in its largest gear.
 struct Loaded {
@@ -43,6 +50,13 @@ inline std::string temporary(const std::string& name, const std::string& text) {
   return path.string();
 }
 
+/// Who opens it waits for who writes it.
+inline std::string pipe_without_writer() {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "acl_pipe.json";
+  mkfifo(path.c_str(), 0600);
+  return path.string();
+}
+
 inline aclError load(const std::string& bytes) {
   std::uint32_t id = 0;
   return aclmdlLoadFromMem(bytes.data(), bytes.size(), &id);
@@ -53,18 +67,18 @@ inline aclError load_file(const char* path) {
   return aclmdlLoadFromFile(path, &id);
 }
 
-inline aclError on_a_thread(const std::function<aclError()>& call) {
-  aclError code = ACL_SUCCESS;
-  std::thread([&] { code = call(); }).join();
-  return code;
-}
-
 inline aclError set_dims(std::uint32_t id, const TestDataset& set,
                          const std::vector<std::int64_t>& sizes) {
   aclmdlIODims dims = {};
   dims.dimCount = sizes.size();
   for (std::size_t i = 0; i < sizes.size(); ++i) dims.dims[i] = sizes[i];
   return aclmdlSetInputDynamicDims(id, set.get(), 1, &dims);
+}
+
+inline aclError set_image_size(std::uint64_t height, std::uint64_t width) {
+  const AclWorld world;
+  const TestDataset input({32, 8});
+  return aclmdlSetDynamicHWSize(AclWorld::load(image_model()), input.get(), 1, height, width);
 }
 
 /// A model whose only node fails on the values of this test: an index that its table does not have.
@@ -96,7 +110,8 @@ inline std::string wide_model() {
 struct Case {
   const char* name;
   aclError expected;
-  std::function<aclError()> call;
+  std::function<aclError()> call;  // on a thread of its own
+  std::function<std::string()> words = aclGetRecentErrMsg;
 };
 
 inline void PrintTo(const Case& each, std::ostream* to) { *to << each.name; }

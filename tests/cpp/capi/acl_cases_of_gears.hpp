@@ -70,6 +70,23 @@ inline std::vector<Case> setting() {
          const Loaded loaded;
          return aclmdlSetDynamicHWSize(AclWorld::load(image_model()), loaded.input.get(), 1, 2, 3);
        }},
+      {"ImageSizeOfZero", ACL_ERROR_INVALID_PARAM, [] { return set_image_size(2, 0); }},
+      {"ImageSizeThatIsNoGear", ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID,
+       [] { return set_image_size(3, 2); }},
+      {"NullDimsOfAGear", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const AclWorld world;
+         const TestDataset input({80, 8});
+         return aclmdlSetInputDynamicDims(AclWorld::load(dims_model()), input.get(), 1, nullptr);
+       }},
+      {"MoreDimsToSetThanThereIsRoomFor", ACL_ERROR_STORAGE_OVER_LIMIT,
+       [] {
+         const AclWorld world;
+         const TestDataset input({80, 8});
+         aclmdlIODims dims = {};
+         dims.dimCount = 136;  // as many as the model has
+         return aclmdlSetInputDynamicDims(AclWorld::load(wide_model()), input.get(), 1, &dims);
+       }},
       {"TooFewDims", ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID,
        [] {
          const AclWorld world;
@@ -135,6 +152,11 @@ inline std::vector<Case> executing() {
          const TestDataset input({96});
          return aclmdlExecute(loaded.id, input.get(), loaded.output.get());
        }},
+      {"ExecuteAnUnknownModel", ACL_ERROR_GE_EXEC_MODEL_ID_INVALID,
+       [] {
+         const Loaded loaded;
+         return aclmdlExecute(loaded.id + 1, loaded.input.get(), loaded.output.get());
+       }},
       {"OneOutputTooMany", ACL_ERROR_GE_PARAM_INVALID,
        [] {
          Loaded loaded;
@@ -191,6 +213,11 @@ inline std::vector<Case> executing() {
              aclmdlExecuteAsync(loaded.id, loaded.input.get(), loaded.output.get(), stream);
          aclrtDestroyStream(stream);
          return code;
+       }},
+      {"AsyncCopyOfNull", ACL_ERROR_INVALID_PARAM,
+       [] {
+         char to[8];
+         return aclrtMemcpyAsync(to, sizeof to, nullptr, 8, ACL_MEMCPY_DEFAULT, nullptr);
        }},
       {"AsyncWithoutStream", ACL_ERROR_INVALID_PARAM,
        [] {

@@ -14,7 +14,8 @@ namespace dynbatch::testing {
 
 inline std::vector<Case> beginning_and_end() {
   return {
-      {"FinalizeBeforeInit", ACL_ERROR_UNINITIALIZE, [] { return finalized_first; }},
+      {"FinalizeBeforeInit", ACL_ERROR_UNINITIALIZE, [] { return finalized_first.code; },
+       [] { return finalized_first.words; }},
       {"FinalizeTwice", ACL_ERROR_REPEAT_FINALIZE,
        [] {
          aclInit(nullptr);
@@ -31,6 +32,12 @@ inline std::vector<Case> beginning_and_end() {
        [] { return aclInit(temporary("array.json", "[1, 2]").c_str()); }},
       {"InitWithOpenObject", ACL_ERROR_INVALID_FILE,
        [] { return aclInit(temporary("open.json", "{\"a\": [1, 2}").c_str()); }},
+      {"InitWithAFolder", ACL_ERROR_INVALID_FILE,
+       [] { return aclInit(::testing::TempDir().c_str()); }},
+      {"InitWithAPipe", ACL_ERROR_INVALID_FILE,
+       [] { return aclInit(pipe_without_writer().c_str()); }},
+      {"InitWithAnEmptyFile", ACL_ERROR_INVALID_FILE,
+       [] { return aclInit(temporary("empty.json", "").c_str()); }},
       {"LoadBeforeInit", ACL_ERROR_GE_EXEC_NOT_INIT, [] { return load(static_model()); }},
       {"ExecuteBeforeInit", ACL_ERROR_GE_EXEC_NOT_INIT,
        [] {
@@ -46,18 +53,36 @@ inline std::vector<Case> beginning_and_end() {
        }},
       {"ContextOfANewThread", ACL_ERROR_RT_CONTEXT_NULL,
        [] {
-         const AclWorld world;
-         return on_a_thread([] {
-           aclrtContext context = nullptr;
-           return aclrtGetCurrentContext(&context);
-         });
+         aclrtContext context = nullptr;
+         return aclrtGetCurrentContext(&context);
        }},
       {"StreamWithoutContext", ACL_ERROR_RT_CONTEXT_NULL,
        [] {
-         return on_a_thread([] {
-           aclrtStream stream = nullptr;
-           return aclrtCreateStream(&stream);
-         });
+         aclrtStream stream = nullptr;
+         return aclrtCreateStream(&stream);
+       }},
+      {"MemoryWithoutContext", ACL_ERROR_RT_CONTEXT_NULL,
+       [] {
+         void* memory = nullptr;
+         return aclrtMalloc(&memory, 8, ACL_MEM_MALLOC_HUGE_FIRST);
+       }},
+      {"ResetOfADeviceThatIsNotThere", ACL_ERROR_RT_PARAM_INVALID,
+       [] { return aclrtResetDevice(1); }},
+      {"CopyToNull", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const char from[8] = {};
+         return aclrtMemcpy(nullptr, 8, from, sizeof from, ACL_MEMCPY_DEFAULT);
+       }},
+      {"CopyOfNull", ACL_ERROR_INVALID_PARAM,
+       [] {
+         char to[8];
+         return aclrtMemcpy(to, sizeof to, nullptr, 8, ACL_MEMCPY_DEFAULT);
+       }},
+      {"FillOfNull", ACL_ERROR_INVALID_PARAM, [] { return aclrtMemset(nullptr, 8, 0, 8); }},
+      {"FillBeyondTheRoom", ACL_ERROR_RT_PARAM_INVALID,
+       [] {
+         char to[4];
+         return aclrtMemset(to, sizeof to, 0, 5);
        }},
       {"MoreMemoryThanThereIs", ACL_ERROR_RT_MEMORY_ALLOCATION,
        [] {
@@ -125,6 +150,21 @@ inline std::vector<Case> loading() {
          std::uint32_t id = 0;
          return aclmdlLoadFromMemWithMem(model.data(), model.size(), &id, work, sizeof work,
                                          nullptr, 0);
+       }},
+      {"TooLittleGivenWeightMemory", ACL_ERROR_GE_PARAM_INVALID,
+       [] {
+         const AclWorld world;
+         const std::string model = static_model();
+         char weight[8];
+         std::uint32_t id = 0;
+         return aclmdlLoadFromMemWithMem(model.data(), model.size(), &id, nullptr, 0, weight,
+                                         sizeof weight);
+       }},
+      {"NullModel", ACL_ERROR_INVALID_PARAM,
+       [] {
+         const AclWorld world;
+         std::uint32_t id = 0;
+         return aclmdlLoadFromMem(nullptr, 8, &id);
        }},
       {"UnknownModel", ACL_ERROR_GE_EXEC_MODEL_ID_INVALID,
        [] {
