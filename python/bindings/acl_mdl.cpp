@@ -110,9 +110,8 @@ void register_datasets(py::module_& module) {
   module.def(
       "set_dataset_tensor_desc",
       [](Address dataset, Address tensor_desc, std::size_t index) {
-        const aclError code = aclmdlSetDatasetTensorDesc(at<aclmdlDataset>(dataset),
-                                                         at<aclTensorDesc>(tensor_desc), index);
-        return py::make_tuple(dataset, code);
+        return aclmdlSetDatasetTensorDesc(at<aclmdlDataset>(dataset),
+                                          at<aclTensorDesc>(tensor_desc), index);
       },
       py::arg("dataset"), py::arg("tensor_desc"), py::arg("index"));
   module.def(
@@ -123,17 +122,21 @@ void register_datasets(py::module_& module) {
       py::arg("dataset"), py::arg("index"));
 }
 
-/// The dims of pyACL's dict. What is not of its form becomes dims that fit no model.
-aclmdlIODims to_dims(const py::dict& dict) {
+/// The dims of pyACL's dict. What is not of its form becomes none, which fits no model with dims; of more than
+/// there is room for the count is told, which is refused.
+aclmdlIODims to_dims(const py::dict& dict) try {
   aclmdlIODims dims = {};
-  if (!dict.contains("dims")) return dims;
+  if (!dict.contains("dims") || !py::isinstance<py::sequence>(dict["dims"])) return dims;
   const auto sizes = dict["dims"].cast<py::sequence>();
-  dims.dimCount = dict.contains("dimCount") ? dict["dimCount"].cast<std::size_t>() : sizes.size();
-  if (dims.dimCount != sizes.size()) dims.dimCount = ACL_MAX_DIM_CNT + 1;
+  if (dict.contains("dimCount") && dict["dimCount"].cast<std::size_t>() != sizes.size())
+    return dims;
   for (std::size_t i = 0; i < std::min<std::size_t>(sizes.size(), ACL_MAX_DIM_CNT); ++i) {
     dims.dims[i] = sizes[i].cast<std::int64_t>();
   }
+  dims.dimCount = sizes.size();
   return dims;
+} catch (const py::cast_error&) {
+  return {};
 }
 
 void register_gears(py::module_& module) {

@@ -182,7 +182,7 @@ def test_buffers_and_datasets(world: None) -> None:
     assert acl.mdl.get_dataset_num_buffers(dataset) == 1
     assert acl.mdl.get_dataset_buffer(dataset, 0) == buffer
     assert acl.mdl.get_dataset_buffer(dataset, 1) == 0
-    assert acl.mdl.set_dataset_tensor_desc(dataset, 0, 0) == (dataset, 200001)
+    assert acl.mdl.set_dataset_tensor_desc(dataset, 0, 0) == 200001
     checked(acl.destroy_data_buffer(buffer))
     checked(acl.mdl.destroy_dataset(dataset))
     assert acl.mdl.destroy_dataset(dataset) == 100000
@@ -252,7 +252,7 @@ def test_dims_of_another_form_are_refused(world: None, files: Path) -> None:
     model, code = acl.mdl.load_from_file(str(files / "dims.om"))
     checked(code)
     inputs = Buffers([1000, 8])
-    forms: list[dict[str, Any]] = [{}, {"dims": []}, {"dims": [1] * 200}]
+    forms: list[Any] = [{}, {"dims": []}, {"dims": [1] * 200}, {"dims": None}, {"dims": ["a"] * 3}]
     for dims in [*forms, {"dimCount": 1, "dims": [1, 2, 3]}]:
         assert acl.mdl.set_input_dynamic_dims(model, inputs.handle, 1, dims) == 145012
     inputs.close()

@@ -1,0 +1,42 @@
+"""What pyACL does not have: gears for rows, the dims of a dataset, and what models run on."""
+
+from __future__ import annotations
+
+import contextlib
+
+from dynbatch import _acl, _onnxruntime
+from dynbatch._errors import ModelError
+
+__all__ = [
+    "gear_for_rows",
+    "get_dataset_output_dims",
+    "live_handles",
+    "set_runtime_library",
+    "set_threads",
+]
+
+gear_for_rows = _acl.native.gear_for_rows
+get_dataset_output_dims = _acl.native.get_dataset_output_dims
+live_handles = _acl.native.live_handles
+set_threads = _acl.native.set_threads
+
+_chosen_library = ""
+
+
+def set_runtime_library(path: str) -> int:
+    """Names ONNX Runtime's shared library, for models that are loaded later.
+
+    "" leaves the choice to the next `acl.init()`.
+    """
+    global _chosen_library
+    _chosen_library = path
+    return _acl.native.set_runtime_library(path)
+
+
+def _use_installed_library() -> None:
+    """What `acl.init()` takes unless one was chosen."""
+    if _chosen_library:
+        return
+    # Where there is none, loading a model answers with a code, which scripts expect.
+    with contextlib.suppress(ModelError):
+        _acl.native.set_runtime_library(_onnxruntime.library_path())
