@@ -1,78 +1,31 @@
 #include "executor/onnx_file.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <optional>
 
 #include <dynbatch/error.hpp>
 
+#include "executor/protobuf.hpp"
+
 namespace dynbatch {
 namespace {
 
-[[noreturn]] void fail(const char* what) {
-  throw Error(ErrorCode::model, std::string("the model is no ONNX file: ") + what);
-}
-
-enum class Wire : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-
-struct Field {
-  std::uint64_t number = 0;
-  std::uint64_t wire = 0;
-  std::string_view whole;    // with its key
-  std::string_view content;  // of wire type bytes
-};
-
-/// The fields of a message, one after the other.
-class Fields {
- public:
-  explicit Fields(std::string_view message) : rest_(message) {}
-
-  std::optional<Field> next() {
-    if (rest_.empty()) return std::nullopt;
-    const std::string_view start = rest_;
-    const std::uint64_t key = take_varint();
-    Field field{.number = key >> 3, .wire = key & 7, .whole = {}, .content = {}};
-    switch (static_cast<Wire>(field.wire)) {
-      case Wire::varint: take_varint(); break;
-      case Wire::fixed64: take(8); break;
-      case Wire::fixed32: take(4); break;
-      case Wire::bytes: field.content = take(take_varint()); break;
-      default: fail("it has a field of an unknown kind");
-    }
-    if (field.number == 0) fail("it has a field without a number");
-    field.whole = start.substr(0, start.size() - rest_.size());
-    return field;
-  }
-
- private:
-  std::uint64_t take_varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      if (rest_.empty()) fail("it ends too early");
-      const auto byte = static_cast<std::uint8_t>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    fail("it has a number of more than 64 bits");
-  }
-  std::string_view take(std::uint64_t size) {
-    if (size > rest_.size()) fail("it ends too early");
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
-
-  std::string_view rest_;
-};
-
-bool is_bytes(const Field& field) { return field.wire == static_cast<std::uint64_t>(Wire::bytes); }
+using protobuf::Field;
+using protobuf::Fields;
+using protobuf::put_bytes;
 
 /// Fields of the messages that are walked, as onnx.proto numbers them.
 constexpr std::uint64_t kMetadataOfModel = 14;
 constexpr std::uint64_t kExternalDataOfTensor = 13;
 constexpr std::uint64_t kKey = 1;  // of StringStringEntryProto
 constexpr std::uint64_t kValue = 2;
+
+// Protocol buffers end there, and so does what ONNX Runtime reads.
+constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max();
 
 enum class Message : std::uint8_t {
   model,
@@ -114,16 +67,13 @@ constexpr Child kChildren[] = {
     {Message::sparse_tensor, 2, Message::tensor},
 };
 
-// Deeper graphs within graphs are not walked; ONNX Runtime refuses them earlier.
-constexpr int kDeepest = 100;
-
 /// The value of a StringStringEntryProto under that key.
 std::optional<std::string_view> entry_value(std::string_view entry, std::string_view key) {
   std::string_view own_key;
   std::string_view value;
   Fields fields(entry);
   while (const auto field = fields.next()) {
-    if (!is_bytes(*field)) continue;
+    if (!field->is_bytes()) continue;
     if (field->number == kKey) own_key = field->content;
     if (field->number == kValue) value = field->content;
   }
@@ -133,10 +83,10 @@ std::optional<std::string_view> entry_value(std::string_view entry, std::string_
 
 void collect(Message message, std::string_view bytes, int depth,
              std::vector<std::string>& locations) {
-  if (depth > kDeepest) fail("its graphs are nested too deeply");
+  if (depth > protobuf::kDeepest) protobuf::fail("its graphs are nested too deeply");
   Fields fields(bytes);
   while (const auto field = fields.next()) {
-    if (!is_bytes(*field)) continue;
+    if (!field->is_bytes()) continue;
     if (message == Message::tensor) {
       if (field->number != kExternalDataOfTensor) continue;
       const auto location = entry_value(field->content, "location");
@@ -151,33 +101,33 @@ void collect(Message message, std::string_view bytes, int depth,
   }
 }
 
-void put_varint(std::string& bytes, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>((value & 0x7f) | 0x80);
-  bytes += static_cast<char>(value);
-}
-
-void put_bytes(std::string& bytes, std::uint64_t number, std::string_view content) {
-  put_varint(bytes, number << 3 | static_cast<std::uint64_t>(Wire::bytes));
-  put_varint(bytes, content.size());
-  bytes += content;
-}
-
 }  // namespace
 
 std::string with_metadata(std::string_view model, std::string_view key, std::string_view value) {
   std::string entry;
   put_bytes(entry, kKey, key);
   put_bytes(entry, kValue, value);
-  std::string written;
-  written.reserve(model.size() + entry.size() + 16);
+  std::string last;
+  put_bytes(last, kMetadataOfModel, entry);
+  std::vector<std::string_view> kept;
+  std::size_t size = last.size();
   Fields fields(model);
   while (const auto field = fields.next()) {
-    const bool is_entry = field->number == kMetadataOfModel && is_bytes(*field);
+    const bool is_entry = field->number == kMetadataOfModel && field->is_bytes();
     if (is_entry && entry_value(field->content, key)) continue;
-    written += field->whole;
+    kept.push_back(field->whole);
+    size += field->whole.size();
   }
-  put_bytes(written, kMetadataOfModel, entry);
-  return written;
+  if (size > kMostBytes) {
+    throw Error(ErrorCode::model, "with its gears the model has " + std::to_string(size) +
+                                      " bytes, and an ONNX file at most " +
+                                      std::to_string(kMostBytes) +
+                                      ": export it with its weights in files of their own");
+  }
+  std::string written;
+  written.reserve(size);
+  for (const std::string_view field : kept) written += field;
+  return written += last;
 }
 
 std::vector<std::string> external_locations(std::string_view model) {

@@ -8,7 +8,8 @@
 
 namespace dynbatch {
 
-/// The model with this entry of metadata, and without others of that key; all else as it stands.
+/// The model with this entry of metadata, and without others of that key; all else as it stands. Throws Error(model)
+/// also if that is more than the 2 GiB of an ONNX file.
 std::string with_metadata(std::string_view model, std::string_view key, std::string_view value);
 
 /// The files in which tensors of the model keep their values, relative to the model's own folder; each once.

@@ -2,16 +2,20 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <string>
+#include <string_view>
 
 #include <dynbatch/onnxruntime_executor.hpp>
 
+#include "base/pages.hpp"
 #include "cpp/executor/affine_model.hpp"
 
 namespace dynbatch {
 namespace {
 
 using dynbatch::testing::affine;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -50,15 +54,35 @@ TEST(OnnxFile, ReplacesAnEntryAndKeepsOthers) {
 }
 
 TEST(OnnxFile, RefusesWhatIsNoOnnxFile) {
-  for (const std::string& bytes : {std::string("\x0a\x05"
-                                               "abc"),
-                                   std::string(1, '\x80'), std::string("\x07"),
-                                   std::string("\x02\x01"
-                                               "a"),
-                                   std::string("\x0b"), std::string(11, '\xff')}) {
+  for (const std::string& bytes :
+       {std::string("\x0a\x05"
+                    "abc"),
+        std::string(1, '\x80'), std::string("\x07"),
+        std::string("\x02\x01"
+                    "a"),
+        std::string("\x0b"), std::string(11, '\xff'), std::string("\x0c"), std::string("\x0b\x14"),
+        std::string(200, '\x0b') + std::string(200, '\x0c')}) {
     EXPECT_THAT(dynbatch::testing::message_of([&] { with_metadata(bytes, "key", "value"); }),
                 HasSubstr("no ONNX file"));
   }
+}
+
+TEST(OnnxFile, SkipsGroups) {
+  const std::string model = affine({"n", 2}).bytes();
+  const std::string group = "\xab\x06\x0b\x08\x01\x0c\x12\x01z\xac\x06";  // another within
+  const std::string written = with_metadata(group + model, "key", "value");
+  EXPECT_TRUE(written.starts_with(group + model));
+  EXPECT_EQ(metadata_of(*open(written)).custom.at("key"), "value");
+}
+
+TEST(OnnxFile, RefusesToWriteMoreThanTwoGibibytes) {
+  const std::size_t most = (std::size_t{1} << 31) - 1;
+  const Pages memory(most);  // a graph of zeros, which is not looked into
+  const std::string key("\x3a\xf9\xff\xff\xff\x07", 6);
+  std::memcpy(memory.data(), key.data(), key.size());
+  const std::string_view model(reinterpret_cast<const char*>(memory.data()), most);
+  EXPECT_THAT(dynbatch::testing::message_of([&] { with_metadata(model, "key", "value"); }),
+              AllOf(HasSubstr("at most 2147483647"), HasSubstr("weights in files of their own")));
 }
 
 TEST(OnnxFile, FindsDataFilesWhereverTensorsStand) {
