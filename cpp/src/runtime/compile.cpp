@@ -1,7 +1,5 @@
 #include <dynbatch/compile.hpp>
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include <dynbatch/batcher.hpp>
@@ -9,6 +7,7 @@
 #include "base/machine_memory.hpp"
 #include "executor/onnx_loading.hpp"
 #include "executor/ort_whole_session.hpp"
+#include "executor/value_shapes.hpp"
 #include "runtime/compile_checks.hpp"
 #include "runtime/compile_grammar.hpp"
 #include "runtime/compiled_file.hpp"
@@ -38,10 +37,13 @@ class Compilation {
     option_ = request.option;
     result_.output = output_path(path_, options_);
     const OnnxModelSource source{.path = path_, .data = nullptr, .size = 0};
+    warn_of_sizes(request, result_.warnings);
     fit(std::move(request), source);
+    CompiledFile file(path_, result_.output);
+    check_inner_shapes(file.model());
     try_all(source);
-    warn_of_plan();
-    CompiledFile file(path_, result_.output, result_.warnings);
+    warn_of_plan(file.model_bytes());
+    file.begin(result_.warnings);
     file.write(result_.model);
     if (probe_rows(file.path())) file.write(result_.model);
     if (options_.progress) {
@@ -61,8 +63,19 @@ class Compilation {
         describe_model(library, session.get(), session_options_);
     result_.model = fit_request(std::move(request), options_, description.inputs);
     check_batch_axes(result_.model, options_, description);
-    warn_of_sizes(result_.model, result_.warnings);
     result_.input_bytes = checked_input_bytes(result_.model, option_, memory_bytes());
+  }
+
+  /// With a choice of gears alone: what is bound to one may do inside as it likes.
+  void check_inner_shapes(const std::string& model) const {
+    if (result_.model.gears.front().sizes.empty()) return;
+    const auto found = shape_from_values(model);
+    if (!found) return;
+    throw CompileError("E19999", named_option(), given_gears(),
+                       "a graph whose inner shapes follow from the gear alone: the node " +
+                           found->node + " makes a shape of the values of '" + found->input +
+                           "', which depend on those of the model's inputs. --fixed binds a "
+                           "single gear, and true dynamic shapes need no compile");
   }
 
   void try_all(const OnnxModelSource& source) {
@@ -137,16 +150,14 @@ class Compilation {
     return model.rows_independent.has_value();
   }
 
-  void warn_of_plan() {
-    std::error_code error;
-    const auto weights = static_cast<std::size_t>(std::filesystem::file_size(path_, error));
+  void warn_of_plan(std::size_t model_bytes) {
     const std::size_t largest = result_.model.largest();
     const std::size_t plan =
-        (error ? 0 : weights) + result_.input_bytes[largest] + result_.output_bytes[largest];
+        model_bytes + result_.input_bytes[largest] + result_.output_bytes[largest];
     if (plan <= memory_bytes()) return;
     result_.warnings.push_back(
         "the plan of the largest gear, " + gear_name(result_.model, largest) + ", is " +
-        std::to_string(plan) + " bytes with the model's file, and the machine has " +
+        std::to_string(plan) + " bytes with the model's files, and the machine has " +
         std::to_string(memory_bytes()) + ": it will swap; give fewer or smaller gears");
   }
 

@@ -186,12 +186,12 @@ void check_batch_axes(const CompiledModel& model, const CompileOptions& options,
   }
 }
 
-void warn_of_sizes(const CompiledModel& model, std::vector<std::string>& warnings) {
-  if (model.kind != GearKind::batch) return;
+void warn_of_sizes(const GearRequest& request, std::vector<std::string>& warnings) {
+  if (request.kind != GearKind::batch) return;
   std::string large;
-  for (const CompiledGear& gear : model.gears) {
-    if (gear.sizes.empty() || gear.sizes.front() <= kLargestRecommended) continue;
-    large += (large.empty() ? "" : ", ") + std::to_string(gear.sizes.front());
+  for (const Dims& sizes : request.gears) {
+    if (sizes.front() <= kLargestRecommended) continue;
+    large += (large.empty() ? "" : ", ") + std::to_string(sizes.front());
   }
   if (large.empty()) return;
   warnings.push_back("--dynamic_batch_size: " + large + " is above " +

@@ -23,8 +23,8 @@ CompiledModel fit_request(GearRequest request, const CompileOptions& options,
 void check_batch_axes(const CompiledModel& model, const CompileOptions& options,
                       const OnnxModelDescription& description);
 
-/// Warns of sizes that chips do not recommend.
-void warn_of_sizes(const CompiledModel& model, std::vector<std::string>& warnings);
+/// Warns of batch sizes that chips do not recommend.
+void warn_of_sizes(const GearRequest& request, std::vector<std::string>& warnings);
 
 /// Bytes of the inputs of each gear. Throws CompileError, which says "fewer or smaller", if one cannot be held by
 /// `memory_bytes`.

@@ -76,50 +76,67 @@ std::string make_unfinished(const std::string& output) {
 
 }  // namespace
 
-CompiledFile::CompiledFile(const std::string& model_path, std::string output,
-                           std::vector<std::string>& warnings)
-    : bytes_(read_file(model_path)), output_(std::move(output)) {
-  try {
-    copy_all_data(model_path, warnings);
-    path_ = make_unfinished(output_);
-  } catch (...) {
-    remove_all();
-    throw;
-  }
+CompiledFile::CompiledFile(const std::string& model_path, std::string output)
+    : model_path_(model_path),
+      bytes_(read_file(model_path_)),
+      locations_(external_locations(bytes_)),
+      output_(std::move(output)) {
+  check_names();
 }
 
 CompiledFile::~CompiledFile() {
-  if (!finished_) remove_all();
-}
-
-void CompiledFile::remove_all() noexcept {
+  if (finished_) return;
   std::error_code error;
-  if (!path_.empty()) fs::remove(path_, error);
-  for (const fs::path& copy : copies_) fs::remove(copy, error);
+  std::ranges::reverse(made_);
+  for (const fs::path& path : made_) fs::remove(path, error);  // folders only if they are empty
 }
 
-void CompiledFile::copy_all_data(const fs::path& model, std::vector<std::string>& warnings) {
-  const std::vector<std::string> locations = external_locations(bytes_);
+void CompiledFile::check_names() const {
   const fs::path output(output_);
-  for (const std::string& location : locations) {
+  for (const std::string& location : locations_) {
     std::error_code error;
     const fs::path copy = output.parent_path() / location;
-    if (fs::equivalent(model.parent_path() / location, output, error) ||
+    if (fs::equivalent(model_path_.parent_path() / location, output, error) ||
         copy.lexically_normal() == output.lexically_normal())
       fail("'" + output_ + "' is the name of a data file of the model");
-  }
-  if (in_one_folder(model, output)) return;
-  for (const std::string& location : locations) {
-    if (leads_outside(location)) {
+    if (!in_one_folder(model_path_, output) && leads_outside(location)) {
       fail("the model's data file '" + location +
            "' is not below the model's folder: write the output beside the model");
     }
-    copy_data(model.parent_path() / location, output.parent_path() / location, warnings);
   }
 }
 
-void CompiledFile::copy_data(const fs::path& from, const fs::path& to,
-                             std::vector<std::string>& warnings) {
+std::size_t CompiledFile::model_bytes() const noexcept {
+  std::size_t bytes = bytes_.size();
+  for (const std::string& location : locations_) {
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(model_path_.parent_path() / location, error);
+    if (!error) bytes += static_cast<std::size_t>(size);
+  }
+  return bytes;
+}
+
+void CompiledFile::begin(std::vector<std::string>& warnings) {
+  if (!in_one_folder(model_path_, output_)) {
+    for (const std::string& location : locations_) copy_data(location, warnings);
+  }
+  path_ = make_unfinished(output_);
+  made_.emplace_back(path_);
+}
+
+void CompiledFile::make_folders(const fs::path& location) {
+  fs::path folder = fs::path(output_).parent_path();
+  for (const fs::path& part : location.parent_path()) {
+    folder /= part;
+    std::error_code error;
+    if (fs::create_directory(folder, error)) made_.push_back(folder);
+  }
+}
+
+/// Under another name until it is whole: what is cut short by force does not pass for the data of a later try.
+void CompiledFile::copy_data(const fs::path& location, std::vector<std::string>& warnings) {
+  const fs::path from = model_path_.parent_path() / location;
+  const fs::path to = fs::path(output_).parent_path() / location;
   const std::string what =
       "the model's data file '" + from.string() + "' cannot be copied to '" + to.string() + "': ";
   std::error_code error;
@@ -128,9 +145,14 @@ void CompiledFile::copy_data(const fs::path& from, const fs::path& to,
     warnings.push_back("the model's data file is there already: '" + to.string() + "'");
     return;
   }
-  fs::create_directories(to.parent_path(), error);
-  copies_.push_back(to);
-  if (!fs::copy_file(from, to, error) || error) fail(what + error.message());
+  make_folders(location);
+  const fs::path copy = make_unfinished(to.string());
+  made_.push_back(copy);
+  if (!fs::copy_file(from, copy, fs::copy_options::overwrite_existing, error) || error)
+    fail(what + error.message());
+  fs::rename(copy, to, error);
+  if (error) fail(what + error.message());
+  made_.back() = to;
   warnings.push_back("the model's data file was copied to '" + to.string() +
                      "': it belongs to the output");
 }

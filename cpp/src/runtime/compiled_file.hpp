@@ -1,6 +1,7 @@
 // Writes a compiled model: the bytes of the model with its gears in the metadata.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,17 +10,23 @@
 
 namespace dynbatch {
 
-/// The output while it is made, beside its place and its data: what fails leaves nothing behind.
+/// The model's own bytes, and the output while it is made, beside its place and its data: what fails leaves nothing
+/// behind.
 class CompiledFile {
  public:
-  /// Data files are copied beside the output if its folder is another one than the model's, and told in `warnings`;
-  /// one that is there already must be the same. Throws Error(model).
-  CompiledFile(const std::string& model_path, std::string output,
-               std::vector<std::string>& warnings);
+  /// Reads the model, and writes nothing yet. Throws Error(model).
+  CompiledFile(const std::string& model_path, std::string output);
   CompiledFile(const CompiledFile&) = delete;
   CompiledFile& operator=(const CompiledFile&) = delete;
   ~CompiledFile();
 
+  const std::string& model() const noexcept { return bytes_; }
+  /// With the model's data files.
+  std::size_t model_bytes() const noexcept;
+
+  /// Data files are copied beside the output if its folder is another one than the model's, and told in `warnings`;
+  /// one that is there already must be the same. Throws Error(model).
+  void begin(std::vector<std::string>& warnings);
   /// Writes the model with these gears to path(), again or for the first time. Throws Error(model).
   void write(const CompiledModel& model) const;
   const std::string& path() const noexcept { return path_; }
@@ -27,15 +34,16 @@ class CompiledFile {
   void finish();
 
  private:
-  void copy_all_data(const std::filesystem::path& model, std::vector<std::string>& warnings);
-  void copy_data(const std::filesystem::path& from, const std::filesystem::path& to,
-                 std::vector<std::string>& warnings);
-  void remove_all() noexcept;
+  void check_names() const;
+  void copy_data(const std::filesystem::path& location, std::vector<std::string>& warnings);
+  void make_folders(const std::filesystem::path& location);
 
-  std::string bytes_;  // of the model
+  std::filesystem::path model_path_;
+  std::string bytes_;
+  std::vector<std::string> locations_;  // of data files, from the model's folder on
   std::string output_;
   std::string path_;
-  std::vector<std::filesystem::path> copies_;
+  std::vector<std::filesystem::path> made_;  // files and folders, in this order
   bool finished_ = false;
 };
 

@@ -10,6 +10,7 @@
 // The bytes are a ModelProto of onnx.proto: fields are numbered there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -64,9 +65,25 @@ class OnnxGraph {
     put(graph_, 12, info);
     return *this;
   }
+  /// "some.domain:Op" names an operator of another domain.
   OnnxGraph& node(std::string_view op, std::initializer_list<std::string_view> inputs,
                   std::initializer_list<std::string_view> outputs) {
     put(graph_, 1, node_bytes(op, inputs, outputs));
+    return *this;
+  }
+  /// A node with whole numbers as attributes.
+  OnnxGraph& node(std::string_view op, std::initializer_list<std::string_view> inputs,
+                  std::initializer_list<std::string_view> outputs,
+                  const std::vector<std::pair<std::string, int>>& numbers) {
+    std::string node = node_bytes(op, inputs, outputs);
+    for (const auto& [name, number] : numbers) {
+      std::string attribute;
+      put(attribute, 1, name);
+      put(attribute, 3, static_cast<std::uint64_t>(number));
+      put(attribute, 20, 2);  // the attribute is a number
+      put(node, 5, attribute);
+    }
+    put(graph_, 1, node);
     return *this;
   }
   /// A node with graphs as attributes, such as the body of a Loop.
@@ -95,18 +112,17 @@ class OnnxGraph {
     put(graph_, 5, tensor);
     return *this;
   }
-  /// The same with its values in a file beside the model's.
-  OnnxGraph& external_constant(std::string_view name, std::uint64_t count,
-                               std::string_view location) {
+  /// A float32 initialiser of one dimension, whose values stand in a file of their own.
+  OnnxGraph& external(std::string_view name, std::size_t elements, std::string_view location) {
     std::string entry;
     put(entry, 1, "location");
     put(entry, 2, location);
     std::string tensor;
-    put(tensor, 1, count);
+    put(tensor, 1, elements);
     put(tensor, 2, static_cast<std::uint64_t>(DataType::float32));
     put(tensor, 8, name);
     put(tensor, 13, entry);
-    put(tensor, 14, 1);  // the values are elsewhere
+    put(tensor, 14, 1);
     put(graph_, 5, tensor);
     return *this;
   }
@@ -154,7 +170,9 @@ class OnnxGraph {
     std::string node;
     for (const std::string_view input : inputs) put(node, 1, input);
     for (const std::string_view output : outputs) put(node, 2, output);
-    put(node, 4, op);
+    const std::size_t colon = op.find(':');
+    put(node, 4, op.substr(colon + 1));
+    if (colon != op.npos) put(node, 7, op.substr(0, colon));
     return node;
   }
   std::string graph_bytes() const {

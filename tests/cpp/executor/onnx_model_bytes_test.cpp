@@ -23,9 +23,9 @@ std::string write(const std::string& name, const std::string& bytes) {
 TEST(OnnxModelBytes, AreThoseOfTheFileAndOfItsDataFilesEachOnce) {
   const std::string model = OnnxGraph()
                                 .input("x", DataType::float32, {1})
-                                .external_constant("a", 2, "bytes_1.bin")
-                                .external_constant("b", 2, "bytes_1.bin")
-                                .external_constant("c", 3, "bytes_2.bin")
+                                .external("a", 2, "bytes_1.bin")
+                                .external("b", 2, "bytes_1.bin")
+                                .external("c", 3, "bytes_2.bin")
                                 .node("Neg", {"x"}, {"y"})
                                 .output("y", DataType::float32, {1})
                                 .bytes();
@@ -36,7 +36,7 @@ TEST(OnnxModelBytes, AreThoseOfTheFileAndOfItsDataFilesEachOnce) {
 
 TEST(OnnxModelBytes, AreNotKnownWithoutAFile) {
   EXPECT_THROW(onnx_model_bytes("/nowhere/model.onnx"), Error);
-  const std::string model = OnnxGraph().external_constant("a", 2, "bytes_0.bin").bytes();
+  const std::string model = OnnxGraph().external("a", 2, "bytes_0.bin").bytes();
   const std::string path = write("bytes_without.onnx", model);
   EXPECT_THROW(onnx_model_bytes(path), Error);
   EXPECT_THROW(onnx_model_bytes(write("bytes_text.onnx", "no model")), Error);

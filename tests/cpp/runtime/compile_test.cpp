@@ -14,6 +14,7 @@
 #include "cpp/executor/affine_model.hpp"
 #include "cpp/executor/onnx_graph.hpp"
 #include "cpp/executor/test_surroundings.hpp"
+#include "cpp/runtime/compiling.hpp"
 #include "executor/onnx_file.hpp"
 
 namespace dynbatch {
@@ -21,58 +22,26 @@ namespace {
 
 namespace fs = std::filesystem;
 using dynbatch::testing::affine;
+using dynbatch::testing::Compiling;
+using dynbatch::testing::documented_example;
+using dynbatch::testing::message_of;
 using dynbatch::testing::OnnxGraph;
-using dynbatch::testing::ort_library_path;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Dims = std::vector<std::int64_t>;
 
-/// y = 2 x + 1 beside a second input, as the documented example has two.
-OnnxGraph documented_example() {
+/// y = x + w, of 100 elements a row.
+OnnxGraph with_weights(const char* location = "weights") {
   return OnnxGraph()
-      .input("data", DataType::float32, {"batch", 3, "height", "width"})
-      .input("img_info", DataType::float32, {"batch", 4})
-      .node("Identity", {"img_info"}, {"info"})
-      .node("Identity", {"data"}, {"same"})
-      .output("same", DataType::float32, {"batch", 3, "height", "width"})
-      .output("info", DataType::float32, {"batch", 4});
+      .input("x", DataType::float32, {"n", 100})
+      .external("w", 100, location)
+      .node("Add", {"x", "w"}, {"y"})
+      .output("y", DataType::float32, {"n", 100});
 }
 
-class Compile : public ::testing::Test {
- protected:
-  Compile()
-      : folder_(fs::path(::testing::TempDir()) /
-                ("compile_" +
-                 std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()))) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    options_.session.library_path = ort_library_path();
-    options_.output = (folder_ / "model").string();
-  }
-  ~Compile() override { fs::remove_all(folder_); }
-
-  CompileResult compile_graph(const OnnxGraph& graph) { return compile(write(graph), options_); }
-  std::string write(const OnnxGraph& graph) const {
-    const std::string path = (folder_ / "model.onnx").string();
-    std::ofstream(path, std::ios::binary) << graph.bytes();
-    return path;
-  }
-  std::string code_of(const OnnxGraph& graph) {
-    try {
-      compile_graph(graph);
-    } catch (const CompileError& error) {
-      return error.atc_code() + " " + error.option();
-    }
-    return "none";
-  }
-  std::unique_ptr<Executor> open(const std::string& path) const {
-    return make_onnxruntime_executor(path, options_.session);
-  }
-
-  fs::path folder_;
-  CompileOptions options_;
-};
+class Compile : public Compiling {};
 
 TEST_F(Compile, GivesExactlyTheGearsOfTheDocumentedExample) {
   options_.input_shape = "data:-1,3,416,416;img_info:-1,4";
@@ -191,6 +160,17 @@ TEST_F(Compile, KeepsTheModelAndTakesSuffixesAsTheyAre) {
   EXPECT_EQ(bytes, affine({"n", 2}).bytes());
 }
 
+TEST_F(Compile, TakesAnEmptyShapeForAScalar) {
+  options_.input_shape = "x:-1,2;scale:";
+  options_.dynamic_batch_size = "1,2";
+  const CompileResult result = compile_graph(OnnxGraph()
+                                                 .input("x", DataType::float32, {"n", 2})
+                                                 .input("scale", DataType::float32, {})
+                                                 .node("Mul", {"x", "scale"}, {"y"})
+                                                 .output("y", DataType::float32, {"n", 2}));
+  EXPECT_TRUE(result.model.inputs[1].shape.empty());
+}
+
 TEST_F(Compile, CompilesAgain) {
   options_.input_shape = "x:-1,2";
   options_.dynamic_batch_size = "1,2";
@@ -235,6 +215,51 @@ TEST_F(Compile, WarnsOfLargeBatchesAndOfSwapping) {
                           AllOf(HasSubstr("swap"), HasSubstr("fewer or smaller"))));
 }
 
+TEST_F(Compile, WarnsOfALargeBatchThatIsFixed) {
+  options_.input_shape = "x:-1,2";
+  options_.dynamic_batch_size = "4096";
+  options_.fixed = true;
+  EXPECT_THAT(compile_graph(affine({"n", 2})).warnings, Contains(HasSubstr("4096 is above 2048")));
+}
+
+TEST_F(Compile, CountsDataFilesInThePlan) {
+  options_.input_shape = "x:-1,100";
+  options_.dynamic_batch_size = "1,2";
+  options_.memory_bytes = 2 * 2 * 100 * 4 + with_weights().bytes().size() + 400;
+  std::ofstream(folder_ / "weights", std::ios::binary) << std::string(400, '\0');
+  EXPECT_TRUE(compile_graph(with_weights()).warnings.empty());
+  *options_.memory_bytes -= 1;
+  EXPECT_THAT(compile_graph(with_weights()).warnings, ElementsAre(HasSubstr("swap")));
+}
+
+TEST_F(Compile, ReadsTheFileBeforeItTriesGears) {
+  options_.input_shape = "x:-1,100";
+  options_.dynamic_batch_size = "1,2";
+  std::ofstream(folder_ / "weights.om", std::ios::binary) << std::string(400, '\0');
+  options_.output = (folder_ / "weights.om").string();
+  options_.progress = [](const CompileProgress&) { ADD_FAILURE() << "tried"; };
+  EXPECT_THAT(message_of([&] { compile_graph(with_weights("weights.om")); }),
+              HasSubstr("data file of the model"));
+}
+
+TEST_F(Compile, TakesCopiesOfDataBackWhereItFails) {
+  options_.input_shape = "x:-1,100";
+  options_.dynamic_batch_size = "1,2";
+  fs::create_directory(folder_ / "data");
+  fs::create_directory(folder_ / "other");
+  std::ofstream(folder_ / "data" / "weights", std::ios::binary) << std::string(400, '\0');
+  options_.output = (folder_ / "other" / "model").string();
+  bool was_there = false;
+  options_.progress = [&](const CompileProgress& progress) {
+    if (progress.gear < progress.gears) return;
+    was_there = fs::exists(folder_ / "other" / "data" / "weights");
+    throw Error(ErrorCode::model, "enough");
+  };
+  EXPECT_EQ(message_of([&] { compile_graph(with_weights("data/weights")); }), "enough");
+  EXPECT_TRUE(was_there);
+  EXPECT_TRUE(fs::is_empty(folder_ / "other"));
+}
+
 TEST_F(Compile, WarnsOfRowsThatMix) {
   options_.dynamic_batch_size = "1,2";
   options_.input_shape = "x:-1,8";
@@ -243,114 +268,13 @@ TEST_F(Compile, WarnsOfRowsThatMix) {
   EXPECT_THAT(result.warnings, ElementsAre(HasSubstr("row")));
 }
 
-// Refusals that need the model.
-
-TEST_F(Compile, RefusesShapesThatDoNotFitTheModel) {
-  options_.dynamic_batch_size = "1,2";
-  const auto with = [&](const char* shape) {
-    options_.input_shape = shape;
-    return code_of(documented_example());
-  };
-  EXPECT_EQ(with("data:-1,3,8,8"), "E10001 input_shape");                 // count
-  EXPECT_EQ(with("data:-1,3,8,8;info:-1,4"), "E10001 input_shape");       // name
-  EXPECT_EQ(with("data:-1,3,8;img_info:-1,4"), "E10001 input_shape");     // rank
-  EXPECT_EQ(with("data:-1,5,8,8;img_info:-1,4"), "E10001 input_shape");   // fixed dimension
-  EXPECT_EQ(with("data:-1,-1,8,8;img_info:-1,4"), "E10001 input_shape");  // ... with -1
-  EXPECT_EQ(with("data:-1,3,8,8;img_info:"), "E10012 input_shape");       // empty
-  EXPECT_EQ(with("data:-1,3,-1,8;img_info:-1,4"), "E10018 input_shape");
-  options_.dimensions = {{"depth", 4}};
-  EXPECT_EQ(with("data:-1,3,8,8;img_info:-1,4"), "E10001 dimension");
-  options_.dimensions = {{"height", 0}};
-  EXPECT_EQ(with("data:-1,3,8,8;img_info:-1,4"), "E10001 dimension");
-  options_.dimensions = {{"height", 9}};
-  EXPECT_EQ(with("data:-1,3,8,8;img_info:-1,4"), "E10001 input_shape");
-}
-
-TEST_F(Compile, TakesAnEmptyShapeForAScalar) {
-  options_.input_shape = "x:-1,2;scale:";
-  options_.dynamic_batch_size = "1,2";
-  const CompileResult result = compile_graph(OnnxGraph()
-                                                 .input("x", DataType::float32, {"n", 2})
-                                                 .input("scale", DataType::float32, {})
-                                                 .node("Mul", {"x", "scale"}, {"y"})
-                                                 .output("y", DataType::float32, {"n", 2}));
-  EXPECT_TRUE(result.model.inputs[1].shape.empty());
-}
-
-TEST_F(Compile, RefusesABatchAxisThatIsNotFirst) {
-  options_.input_shape = "x:-1,5,2";
-  options_.dynamic_batch_size = "1,2";
-  const auto graph = affine({"sequence", "batch", 2});
-  EXPECT_EQ(code_of(graph), "E10018 input_shape");  // by the name
-  options_.input_shape = "x:5,-1,2";
-  EXPECT_EQ(code_of(graph), "E10031 input_shape");
-}
-
-TEST_F(Compile, RefusesFreeShapesWithoutOptions) {
-  EXPECT_EQ(code_of(affine({"n", 2})), "E10001 input_shape");
-}
-
-TEST_F(Compile, RefusesOutputs) {
-  options_.input_shape = "x:-1,2";
-  options_.dynamic_batch_size = "1,2";
-  const auto with = [&](std::optional<std::string> output) {
-    options_.output = std::move(output);
-    return code_of(affine({"n", 2}));
-  };
-  EXPECT_EQ(with(std::nullopt), "E10058 output");
-  EXPECT_EQ(with(""), "E10004 output");
-  EXPECT_EQ(with((folder_ / "model.onnx").string()), "E10001 output");  // the model itself
-  EXPECT_EQ(with((folder_ / "nowhere" / "model").string()), "E10001 output");
-  fs::create_directory(folder_ / "folder.om");
-  EXPECT_EQ(with((folder_ / "folder").string()), "E10001 output");
-}
-
-TEST_F(Compile, RefusesFoldersAsOutputs) {
-  options_.input_shape = "x:-1,2";
-  options_.dynamic_batch_size = "1,2";
-  for (const std::string name : {"", ".", ".."}) {
-    options_.output = (folder_ / "").string() + name;
-    EXPECT_EQ(code_of(affine({"n", 2})), "E10001 output") << name;
-  }
-}
-
-TEST_F(Compile, SaysFewerOrSmallerOfTooLargeGears) {
-  options_.input_shape = "x:-1,2";
-  options_.dynamic_batch_size = "1,2147483647";
-  options_.memory_bytes = std::size_t{1} << 30;
-  try {
-    compile_graph(affine({"n", 2}));
-    ADD_FAILURE();
-  } catch (const CompileError& error) {
-    EXPECT_EQ(error.atc_code(), "E19999");
-    EXPECT_THAT(error.what(), HasSubstr("fewer or smaller gears"));
-  }
-}
-
-TEST_F(Compile, RefusesShapesThatDependOnValues) {
-  options_.input_shape = "x:-1,8";
-  options_.dynamic_batch_size = "1,4";
-  try {
-    compile_graph(OnnxGraph()
-                      .input("x", DataType::float32, {"n", 8})
-                      .node("Relu", {"x"}, {"positive"})
-                      .node("NonZero", {"positive"}, {"y"})
-                      .output("y", DataType::int64));
-    ADD_FAILURE();
-  } catch (const CompileError& error) {
-    EXPECT_EQ(error.atc_code(), "E19999");
-    EXPECT_EQ(error.option(), "dynamic_batch_size");
-    EXPECT_THAT(error.what(), HasSubstr("follow from the gear alone"));
-  }
-}
-
 TEST_F(Compile, CallbackThatThrowsAtTheEndLeavesNothingBehind) {
   options_.input_shape = "x:-1,2";
   options_.dynamic_batch_size = "1,2";
   options_.progress = [](const CompileProgress& progress) {
     if (progress.gear == progress.gears) throw Error(ErrorCode::model, "enough");
   };
-  EXPECT_EQ(testing::message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
+  EXPECT_EQ(message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);  // the model
 }
 
@@ -358,7 +282,7 @@ TEST_F(Compile, ErrorOfTheCallbackIsItsOwn) {
   options_.input_shape = "x:-1,2";
   options_.dynamic_batch_size = "1,2";
   options_.progress = [](const CompileProgress&) { throw Error(ErrorCode::model, "enough"); };
-  EXPECT_EQ(testing::message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
+  EXPECT_EQ(message_of([&] { compile_graph(affine({"n", 2})); }), "enough");
 }
 
 TEST_F(Compile, WhatIsUnfinishedTakesNobodysName) {
@@ -381,15 +305,15 @@ TEST_F(Compile, LoadingShowsADamagedBlock) {
   std::ifstream file(output, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(file), {}};
   bytes.replace(bytes.find("kind batch"), 10, "kind patch");
-  EXPECT_THAT(dynbatch::testing::message_of(
-                  [&] { make_onnxruntime_executor(bytes.data(), bytes.size(), options_.session); }),
-              AllOf(HasSubstr("dynbatch.gears"), HasSubstr("line 2"), HasSubstr("kind patch")));
+  EXPECT_THAT(
+      message_of([&] { make_onnxruntime_executor(bytes.data(), bytes.size(), options_.session); }),
+      AllOf(HasSubstr("dynbatch.gears"), HasSubstr("line 2"), HasSubstr("kind patch")));
   const std::size_t at = bytes.find("kind patch");
   bytes.replace(at, 10, "kind batch");
   bytes.replace(bytes.find("shape=[-1,2]"), 12, "shape=[-1,3]");
-  EXPECT_THAT(dynbatch::testing::message_of(
-                  [&] { make_onnxruntime_executor(bytes.data(), bytes.size(), options_.session); }),
-              HasSubstr("does not fit the model"));
+  EXPECT_THAT(
+      message_of([&] { make_onnxruntime_executor(bytes.data(), bytes.size(), options_.session); }),
+      HasSubstr("does not fit the model"));
 }
 
 }  // namespace
