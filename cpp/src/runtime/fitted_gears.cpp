@@ -1,6 +1,7 @@
 #include "runtime/fitted_gears.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <set>
 #include <string>
 #include <utility>
@@ -164,7 +165,39 @@ class Fitting {
   GearSource source_;
 };
 
+/// Whether the options, and not the model, give this dimension its size.
+bool is_bound(const OrtWholeSession& session, std::size_t input, std::size_t axis) {
+  return onnx::is_free(session.description().inputs[input], axis) &&
+         session.inputs()[input].shape[axis] >= 0;
+}
+
 }  // namespace
+
+CompiledModel with_bound_sizes(CompiledModel compiled, const OrtWholeSession& session) {
+  bool changed = false;
+  for (CompiledInput& input : compiled.inputs) {
+    const auto bound =
+        std::ranges::find(session.inputs(), input.name, &OnnxTensorDeclaration::name);
+    if (bound == session.inputs().end() || bound->shape.size() != input.shape.size()) continue;
+    const auto index = static_cast<std::size_t>(bound - session.inputs().begin());
+    for (std::size_t axis = 0; axis < input.shape.size(); ++axis) {
+      const std::int64_t size = bound->shape[axis];
+      if (!is_bound(session, index, axis) || input.shape[axis] == size) continue;
+      if (input.shape[axis] < 0) {
+        onnx::refuse("dimensions binds dimension " + std::to_string(axis) + " of input " +
+                     described(input) + " to " + std::to_string(size) +
+                     ", and the gears that were compiled into the model settle it: expected other "
+                     "dimensions, or gears of your own beside it");
+      }
+      input.shape[axis] = size;
+      changed = true;
+    }
+  }
+  if (!changed) return compiled;
+  compiled.outputs.clear();
+  for (CompiledGear& gear : compiled.gears) gear = {std::move(gear.sizes), {}, 0.0};
+  return compiled;
+}
 
 CompiledModel fitted(CompiledModel told, const OrtWholeSession& session, GearSource source) {
   return Fitting(session, source).fit(std::move(told));

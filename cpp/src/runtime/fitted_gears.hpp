@@ -17,6 +17,11 @@ enum class GearSource : std::uint8_t { model, caller };
 /// fault, Error(invalid_argument).
 CompiledModel fitted(CompiledModel told, const OrtWholeSession& session, GearSource source);
 
+/// Compiled gears with the sizes to which the session's options bind dimensions, instead of those that were compiled:
+/// what was found with the latter, shapes of outputs and times, is left out then. Throws Error(invalid_argument) if a
+/// dimension is bound that the gears settle.
+CompiledModel with_bound_sizes(CompiledModel compiled, const OrtWholeSession& session);
+
 /// The gears of a model that was not compiled: the only one. Throws Error(model), which says what to do, if it
 /// has free dimensions.
 CompiledModel only_gear(const OrtWholeSession& session);

@@ -15,7 +15,7 @@ namespace {
 CompiledModel gears_of(const OrtWholeSession& session, std::optional<CompiledModel> told) {
   if (told) return fitted(std::move(*told), session, GearSource::caller);
   if (auto compiled = compiled_model(session.description().metadata))
-    return fitted(std::move(*compiled), session, GearSource::model);
+    return fitted(with_bound_sizes(std::move(*compiled), session), session, GearSource::model);
   return only_gear(session);
 }
 

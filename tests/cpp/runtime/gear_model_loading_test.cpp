@@ -204,5 +204,24 @@ TEST(GearModelLoading, CompiledGearsThatDoNotFitTheModelAreRefused) {
               AllOf(HasSubstr("gear 8: output 'y' has the shape [8, 3]"), HasSubstr("[8, 4]")));
 }
 
+TEST(GearModelLoading, BoundDimensionsOverrideCompiledSizes) {
+  CompiledModel compiled = gears_of(GearKind::batch, {{2}, {4}}, {{"x", {-1, 10}}});
+  compiled.outputs = {{"y", DataType::float32}};
+  compiled.gears[0].output_shapes = {{2, 10}};
+  compiled.gears[1].output_shapes = {{4, 10}};
+  OnnxGraph graph = affine({"n", "sequence"});
+  graph.metadata(kCompiledModelKey, to_metadata(compiled));
+  OnnxRuntimeOptions options;
+  options.dimensions = {{"sequence", 7}};
+  const GearModel model = load(graph, options);
+  EXPECT_EQ(model.compiled().input_shapes(1).front(), (Sizes{4, 7}));
+  EXPECT_EQ(model.compiled().gears[1].output_shapes.front(), (Sizes{4, 7}));
+  options.dimensions = {{"sequence", 10}};
+  EXPECT_EQ(load(graph, options).compiled().input_shapes(1).front(), (Sizes{4, 10}));
+  options.dimensions = {{"n", 4}};
+  EXPECT_THAT(message_of([&] { load(graph, options); }, ErrorCode::invalid_argument),
+              AllOf(HasSubstr("dimensions binds dimension 0"), HasSubstr("'x' [-1, 10]")));
+}
+
 }  // namespace
 }  // namespace dynbatch
