@@ -125,17 +125,18 @@ std::vector<Dims> dims_gears(std::string_view text) {
 void check_gears(const GearRequest& request, const CompileOptions& options,
                  std::string_view given) {
   const char* const option = request.option.c_str();
-  const std::string got = std::string(given) + " (" + std::to_string(request.gears.size()) + ")";
+  const std::string counted = ", and these are " + std::to_string(request.gears.size());
   if (options.fixed) {
-    if (request.gears.size() != 1) fail("E10001", option, got, "exactly one gear with --fixed");
+    if (request.gears.size() != 1)
+      fail("E10001", option, given, "exactly one gear with --fixed" + counted);
     return;
   }
   const std::string allowed =
-      std::to_string(kFewestGears) + " to " + std::to_string(kMostGears) + " gears";
+      std::to_string(kFewestGears) + " to " + std::to_string(kMostGears) + " gears" + counted;
   if (request.gears.size() < kFewestGears)
-    fail("E10035", option, got, allowed + "; --fixed binds a single one");
+    fail("E10035", option, given, allowed + "; --fixed binds a single one");
   if (request.gears.size() > kMostGears)
-    fail("E10036", option, got, allowed + ": give fewer or smaller gears");
+    fail("E10036", option, given, allowed + ": give fewer or smaller gears");
   std::set<Dims> seen;
   for (const Dims& gear : request.gears) {
     if (!seen.insert(gear).second) fail("E10039", option, given, "each gear once");

@@ -11,10 +11,10 @@
 
 namespace dynbatch {
 
-/// Completes output_shapes and seconds of `model.gears`. One run of a gear whose shapes and time are known, else
-/// five. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the shapes are others than
-/// were told, depend on the values of the inputs, or cannot be found since the model refuses made-up values, zeros
-/// among them. `before`, if it is set, is called with the index of each gear before its runs.
+/// Completes output_shapes and seconds of `model.gears`: one run of a gear, another if its shapes are not known, and
+/// 3 to 15 if its time is not. `tensors` of each gear, of which the inputs are read. Throws Error(model) if the
+/// shapes are others than were told, depend on the values of the inputs, or cannot be found since the model refuses
+/// made-up values, zeros among them. `before`, if it is set, is called with the index of each gear before its runs.
 void try_gears(const OrtWholeSession& session, CompiledModel& model,
                const std::vector<GearTensors>& tensors,
                const std::function<void(std::size_t gear)>& before = {});
