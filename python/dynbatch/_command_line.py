@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ app = typer.Typer(
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+# No tensor is larger, and the core holds them.
+_SIZE = re.compile("[0-9]{1,18}")
 # ATC's number for ONNX.
 _FRAMEWORK_ONNX = "5"
 
@@ -45,9 +48,9 @@ def run(arguments: list[str]) -> None:
 @app.command("compile", no_args_is_help=True)
 def compile_model(
     model_path: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)
+        str | None, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="The same, as ATC has it.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The same, as ATC has it.")] = None,
     output: Annotated[
         str | None, typer.Option("--output", help="The file to write; .om without a suffix.")
     ] = None,
@@ -97,7 +100,7 @@ def compile_model(
     if framework not in (None, _FRAMEWORK_ONNX):
         raise _wrong("framework", str(framework), f"{_FRAMEWORK_ONNX}, which is ONNX")
     path = _one_model(model_path, model)
-    dimensions = dict(_dimension(each) for each in dimension or ())
+    dimensions = _dimensions(dimension or [])
     with _progress() as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # they are printed at the end
         result = dynbatch.compile(
@@ -128,19 +131,28 @@ def inspect_model(
     _print_inspection(inspect(model))
 
 
-def _one_model(argument: Path | None, option: Path | None) -> Path:
+def _one_model(argument: str | None, option: str | None) -> str:
     given = [path for path in (argument, option) if path is not None]
     if len(given) != 1:
-        got = " and ".join(map(str, given)) or "none"
+        got = " and ".join(given) or "none"
         raise _wrong("model", got, "one model, as an argument or as --model", code="E10058")
+    if not given[0]:
+        raise _wrong("model", "", "a value", code="E10004")
     return given[0]
 
 
-def _dimension(text: str) -> tuple[str, int]:
-    name, equals, size = text.rpartition("=")
-    if not equals or not name or not size.isdecimal():
-        raise _wrong("dimension", text, "name=size, such as sequence=10")
-    return name, int(size)
+def _dimensions(texts: list[str]) -> dict[str, int]:
+    dimensions: dict[str, int] = {}
+    for text in texts:
+        name, _, size = text.rpartition("=")
+        if not name or not _SIZE.fullmatch(size):
+            raise _wrong(
+                "dimension", text, "name=size, such as sequence=10, with at most 18 digits"
+            )
+        if name in dimensions:
+            raise _wrong("dimension", text, f"each dimension once: {name}={dimensions[name]}")
+        dimensions[name] = int(size)
+    return dimensions
 
 
 def _wrong(option: str, given: str, allowed: str, code: str = "E10001") -> dynbatch.CompileError:

@@ -164,22 +164,30 @@ def _path_text(name: str, value: Any) -> str | None:
     if not isinstance(value, (str, os.PathLike)):
         raise InvalidArgument(f"{name}: expected a path, got {value!r}")
     path = os.fspath(value)
-    try:
-        path.encode()
-    except (AttributeError, UnicodeEncodeError):
-        raise InvalidArgument(f"{name}: expected a path in UTF-8, got {path!r}") from None
-    return path
+    if not isinstance(path, str):
+        raise InvalidArgument(f"{name}: expected a path in UTF-8, got {path!r}")
+    return _utf8(name, path)
 
 
 def _text(name: str, value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
+    if value is None:
+        return None
+    if not isinstance(value, str):
         raise InvalidArgument(f"{name}: expected a string, got {value!r}")
-    return value
+    return _utf8(name, value)
+
+
+def _utf8(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name}: expected UTF-8, got {text!r}") from None
+    return text
 
 
 def _shapes_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
-        return value
+        return _text("input_shape", value)
     parts = []
     for name, shape in mapped("input_shape", value, "whole shapes").items():
         if not isinstance(name, str) or ";" in name:
@@ -188,18 +196,18 @@ def _shapes_text(value: Any) -> str | None:
             )
         sizes = integers(f"input_shape[{name!r}]", shape, least=-(1 << 63))
         parts.append(f"{name}:{_joined(sizes)}")
-    return ";".join(parts)
+    return _utf8("input_shape", ";".join(parts))
 
 
 def _sizes_text(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
-        return value
+        return _text(name, value)
     return _joined(integers(name, value, least=-(1 << 63)))
 
 
 def _gears_text(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
-        return value
+        return _text(name, value)
     gears = listed(name, value, "gears, each a list of sizes")
     return ";".join(_joined(integers(name, gear, least=-(1 << 63))) for gear in gears)
 
@@ -216,6 +224,7 @@ def _dimensions(value: Any) -> dict[str, int]:
                 f"dimensions: expected names of dimensions, got {name!r}; input_shape gives sizes "
                 "by input and axis"
             )
+        _utf8("dimensions", name)
         (sizes[name],) = integers(f"dimensions[{name!r}]", [size], least=-(1 << 63))
     return sizes
 

@@ -94,6 +94,10 @@ def test_compile_binds_dimensions_by_name(models: dict[str, Path], tmp_path: Pat
         ("E10035", "dynamic_batch_size", ["--input_shape=x:-1,256", "--dynamic_batch_size=1"]),
         ("E10004", "output", ["--output="]),
         ("E10001", "dimension", ["--dimension=sequence"]),
+        ("E10001", "dimension", ["--dimension=batch=99999999999999999999999"]),
+        ("E10001", "dimension", ["--dimension=batch=" + 5000 * "9"]),
+        ("E10001", "dimension", ["--dimension=batch=\u0663"]),
+        ("E10001", "dimension", ["--dimension=batch=1", "--dimension=batch=2"]),
         ("E10001", "framework", ["--framework=1"]),
         ("E10001", "insert_op_conf", ["--insert_op_conf=aipp.cfg"]),
     ],
@@ -114,6 +118,13 @@ def test_a_model_is_named_once(models: dict[str, Path], tmp_path: Path) -> None:
     done = command("compile", models["mlp"], f"--model={models['mlp']}", "--output=m", cwd=tmp_path)
     assert done.returncode == 1
     assert "E10058: --model" in done.stderr
+
+
+def test_a_model_without_a_name_is_refused(tmp_path: Path) -> None:
+    for arguments in (["--model="], [""]):
+        done = command("compile", *arguments, "--output=m", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "error: E10004: --model: expected a value" in done.stderr
 
 
 def test_inspect_tells_about_any_model(models: dict[str, Path], tmp_path: Path) -> None:

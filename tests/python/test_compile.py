@@ -10,29 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import dynbatch
-
-Dims = list[int | str]
-
-
-def tensor(name: str, dims: Dims) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
-
-
-def affine(dims: Dims) -> onnx.ModelProto:
-    """A model of y = 2 x, of any shape."""
-    graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "two"], ["y"])],
-        "affine",
-        [tensor("x", dims)],
-        [tensor("y", dims)],
-        [helper.make_tensor("two", TensorProto.FLOAT, [], [2.0])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {"author": "somebody"})
-    return model
+from compile_models import affine, documented_example, tensor
 
 
 @pytest.fixture
@@ -44,19 +25,6 @@ def model(tmp_path: Path) -> Path:
 
 def gears_of(model: dynbatch.Model) -> list[tuple[int, ...]]:
     return [(gear.batch_size, *gear.sizes) for gear in model.gears.gears]
-
-
-def documented_example(path: Path) -> Path:
-    shapes: dict[str, Dims] = {"data": ["batch", 3, "height", "width"], "img_info": ["batch", 4]}
-    graph = helper.make_graph(
-        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
-        "documented",
-        [tensor(name, dims) for name, dims in shapes.items()],
-        [tensor(f"{name}_out", dims) for name, dims in shapes.items()],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
-    return path
 
 
 def test_the_documented_example_has_exactly_four_combinations(tmp_path: Path) -> None:
@@ -300,69 +268,51 @@ def test_progress_may_end_the_call(model: Path) -> None:
         ({"output": b"m"}, "output"),
         ({"output": "q\udcff"}, "output"),
         ({"output": "m", "progress": 3}, "progress"),
+        ({"output": "m", "input_shape": "q\udcff:1"}, "input_shape"),
+        ({"output": "m", "input_shape": {"q\udcff": [1]}}, "input_shape"),
+        ({"output": "m", "dynamic_batch_size": "\udcff"}, "dynamic_batch_size"),
+        ({"output": "m", "dimensions": {"\udcff": 1}}, "dimensions"),
     ],
 )
 def test_outputs_and_callbacks_of_wrong_types_are_named(
     options: dict[str, Any], name: str, model: Path
 ) -> None:
     with pytest.raises(dynbatch.Error, match=f"^{name}: expected"):
-        dynbatch.compile(model, input_shape="x:-1,2", dynamic_batch_size="1,2", **options)
+        dynbatch.compile(model, **{"input_shape": "x:-1,2", "dynamic_batch_size": "1,2", **options})
 
 
-def external_model(folder: Path) -> Path:
-    weights = numpy_helper.from_array(np.arange(300, dtype=np.float32).reshape(3, 100), "w")
+def test_inner_shapes_of_values_are_refused(tmp_path: Path) -> None:
+    """In a function of the model, too."""
+    opset = [helper.make_opsetid("", 17)]
+    positive = helper.make_function(
+        "local",
+        "CountPositive",
+        ["a"],
+        ["count"],
+        [
+            helper.make_node("Relu", ["a"], ["positive"]),
+            helper.make_node("NonZero", ["positive"], ["places"]),
+            helper.make_node("Size", ["places"], ["count"]),
+        ],
+        opset,
+    )
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "external",
+        [helper.make_node("CountPositive", ["x"], ["y"], domain="local")],
+        "counts",
         [tensor("x", ["batch", 3])],
-        [tensor("y", ["batch", 100])],
-        [weights],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, [])],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = folder / "model.onnx"
-    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    return path
-
-
-def test_weights_that_are_kept_apart_stay_beside_the_file(tmp_path: Path) -> None:
-    model = external_model(tmp_path)
-    (tmp_path / "other").mkdir()
-    x = np.ones((2, 3), np.float32)
-    expected = onnxruntime.InferenceSession(model).run(None, {"x": x})[0]
-    beside = dynbatch.compile(
-        model, output=tmp_path / "m", input_shape="x:-1,3", dynamic_batch_size="1,2"
+    local = helper.make_opsetid("local", 1)
+    model = helper.make_model(
+        graph, opset_imports=[*opset, local], functions=[positive], ir_version=8
     )
-    assert beside.warnings == ()
-    with pytest.warns(RuntimeWarning, match=r"copied to .*weights\.bin"):
-        apart = dynbatch.compile(
-            model, output=tmp_path / "other/m", input_shape="x:-1,3", dynamic_batch_size="1,2"
-        )
-    for result in (beside, apart):
-        onnx.checker.check_model(str(result.output))
-        with dynbatch.load(result.output) as loaded:
-            np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], expected)
-    with pytest.raises(dynbatch.ModelError, match="data file of the model"):
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    with pytest.raises(dynbatch.CompileError, match=r"NonZero of 'places'.*'positive'") as caught:
         dynbatch.compile(
-            model,
-            output=tmp_path / "weights.bin",
-            input_shape="x:-1,3",
-            dynamic_batch_size="1,2",
+            path, output=tmp_path / "m", input_shape="x:-1,3", dynamic_batch_size="1,2"
         )
-    kept = (tmp_path / "other/weights.bin").read_bytes()
-    (tmp_path / "third").mkdir()
-    with pytest.raises(dynbatch.ModelError, match="data file of the model"):
-        dynbatch.compile(
-            model,
-            output=tmp_path / "third/weights.bin",
-            input_shape="x:-1,3",
-            dynamic_batch_size="1,2",
-        )
-    assert list((tmp_path / "third").iterdir()) == []
-    (tmp_path / "other/weights.bin").write_bytes(kept[::-1])  # as large, and other weights
-    with pytest.raises(dynbatch.ModelError, match="another file is there"):
-        dynbatch.compile(
-            model, output=tmp_path / "other/m", input_shape="x:-1,3", dynamic_batch_size="1,2"
-        )
+    assert caught.value.code == "E19999"
 
 
 @pytest.mark.parametrize("execution", ["native", "python"])
