@@ -14,7 +14,6 @@
 namespace dynbatch {
 namespace {
 
-using protobuf::Field;
 using protobuf::Fields;
 using protobuf::put_bytes;
 
