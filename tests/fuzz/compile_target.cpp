@@ -15,6 +15,7 @@
 #include <dynbatch/compile.hpp>
 
 #include "executor/onnx_file.hpp"
+#include "executor/value_shapes.hpp"
 #include "fuzz/fuzz_target.hpp"
 #include "runtime/compile_checks.hpp"
 #include "runtime/compile_grammar.hpp"
@@ -97,6 +98,8 @@ void try_options(const CompileOptions& options) {
   try {
     GearRequest request = parse_gear_request(options);
     expect_sound(request, options.fixed);
+    std::vector<std::string> warnings;
+    warn_of_sizes(request, warnings);
     const CompiledModel model = fit_request(std::move(request), options, kInputs);
     expect_sound(model);
     checked_input_bytes(model, "dynamic_dims", std::size_t{1} << 40);
@@ -129,6 +132,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                          ErrorCode::model, ErrorCode::model);
     if (written) expect(with_metadata(*written, "key", "value") == *written, "one entry");
     made_or_refused([&] { return external_locations(rest); }, ErrorCode::model, ErrorCode::model);
+    made_or_refused([&] { return shape_from_values(rest); }, ErrorCode::model, ErrorCode::model);
   } else {
     try_options(options_of(kind, rest));
   }
