@@ -67,7 +67,8 @@ class GearModel:
             input_shape: The whole shape of every input by name, with -1 where gears differ: where
                 the model leaves more free than its gears tell. Their order is that of dims. None:
                 the shapes that the model declares, in its own order.
-            dimensions: Values for free dimensions that gears do not tell.
+            dimensions: Values for free dimensions that gears do not tell, in place of sizes that
+                were compiled.
             inputs: What their declarations in the model do not tell, by name.
             outputs: Names of the outputs that are wanted, or declarations of outputs by name;
                 None: all.

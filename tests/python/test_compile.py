@@ -101,6 +101,10 @@ def test_loading_binds_dimensions_that_gears_leave_alone(tmp_path: Path, executi
             loaded.run(None, {"x": np.ones((2, 9, 3), np.float32)})
     with dynbatch.load(result.output, execution=execution, dimensions={"sequence": 9}) as loaded:
         assert loaded.run(None, {"x": np.ones((2, 9, 3), np.float32)})[0].shape == (2, 9, 3)
+    gears = dynbatch.GearModel(result.output, dimensions={"sequence": 9})
+    assert gears.execute(np.ones((2, 9, 3), np.float32))["y"].shape == (2, 9, 3)
+    with pytest.raises(dynbatch.InvalidArgument, match="compiled into the model settle"):
+        dynbatch.GearModel(result.output, dimensions={"batch": 2})
 
 
 @pytest.mark.parametrize("execution", ["native", "python"])

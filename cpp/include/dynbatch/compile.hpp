@@ -42,7 +42,7 @@ struct CompileOptions {
   std::optional<std::string> insert_op_conf;  // AIPP: always refused
   /// Values of free dimensions by the names that the model gives them.
   std::map<std::string, std::int64_t> dimensions;
-  /// Exactly one gear, whose sizes are then those of the inputs.
+  /// Exactly one gear, whose sizes are then those of the inputs. Shapes inside may then depend on values.
   bool fixed = false;
   /// Library, threads and session entries with which gears are run; no more of it is read.
   OnnxRuntimeOptions session;
@@ -80,10 +80,11 @@ class DYNBATCH_EXPORT CompileError : public Error {
   std::string allowed_;
 };
 
-/// Checks the options, runs each gear of the model (a path), and writes the output, replacing a file of that name
-/// in one step. It is the model's own bytes with one entry of metadata. Data files of a model that keeps its
-/// weights apart are copied beside an output in another folder. Throws CompileError, and Error(model) where ONNX
-/// Runtime does not load the model or the file cannot be written.
+/// Checks the options and, where there is a choice of gears, that shapes inside the graph follow from the gear and not
+/// from values; runs each gear of the model (a path), and writes the output, replacing a file of that name in one
+/// step. It is the model's own bytes with one entry of metadata. Data files of a model that keeps its weights apart
+/// are copied beside an output in another folder. Throws CompileError, and Error(model) where ONNX Runtime does not
+/// load the model or the file cannot be written.
 DYNBATCH_EXPORT CompileResult compile(const std::string& model_path, const CompileOptions& options);
 
 }  // namespace dynbatch

@@ -35,8 +35,7 @@ std::string found_in(const std::string& bytes) {
 std::string found_in(const OnnxGraph& model) { return found_in(model.bytes()); }
 
 TEST(ValueShapes, NamesTheNodeAndTheInput) {
-  EXPECT_EQ(found_in(graph().node("Reshape", {"x", "count"}, {"y"})),
-            "Reshape of 'y': count");
+  EXPECT_EQ(found_in(graph().node("Reshape", {"x", "count"}, {"y"})), "Reshape of 'y': count");
 }
 
 TEST(ValueShapes, FindsOperatorsThatTakeShapesFromValues) {
@@ -184,8 +183,7 @@ TEST(ValueShapes, LooksIntoScans) {
                                      .input("row", DataType::float32, {})
                                      .node("NonZero", {"row"}, {"each"})
                                      .output("each", DataType::int64)}};
-  EXPECT_EQ(found_in(graph().node("Scan", {"x"}, {"y"}, inner)),
-            "NonZero of 'each': row");
+  EXPECT_EQ(found_in(graph().node("Scan", {"x"}, {"y"}, inner)), "NonZero of 'each': row");
   EXPECT_EQ(found_in(graph().node("Scan", {"one"}, {"y"}, inner)), "none");
 }
 
