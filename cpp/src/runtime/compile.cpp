@@ -1,8 +1,10 @@
 #include <dynbatch/compile.hpp>
 
+#include <cstddef>
 #include <utility>
 
 #include <dynbatch/batcher.hpp>
+#include <dynbatch/onnxruntime_executor.hpp>
 
 #include "base/machine_memory.hpp"
 #include "executor/onnx_loading.hpp"
@@ -42,7 +44,7 @@ class Compilation {
     CompiledFile file(path_, result_.output);
     check_inner_shapes(file.model());
     try_all(source);
-    warn_of_plan(file.model_bytes());
+    warn_of_plan();
     file.begin(result_.warnings);
     file.write(result_.model);
     if (probe_rows(file.path())) file.write(result_.model);
@@ -150,10 +152,10 @@ class Compilation {
     return model.rows_independent.has_value();
   }
 
-  void warn_of_plan(std::size_t model_bytes) {
+  void warn_of_plan() {
     const std::size_t largest = result_.model.largest();
-    const std::size_t plan =
-        model_bytes + result_.input_bytes[largest] + result_.output_bytes[largest];
+    const std::size_t plan = static_cast<std::size_t>(onnx_model_bytes(path_)) +
+                             result_.input_bytes[largest] + result_.output_bytes[largest];
     if (plan <= memory_bytes()) return;
     result_.warnings.push_back(
         "the plan of the largest gear, " + gear_name(result_.model, largest) + ", is " +

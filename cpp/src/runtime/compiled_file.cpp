@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -104,16 +105,6 @@ void CompiledFile::check_names() const {
            "' is not below the model's folder: write the output beside the model");
     }
   }
-}
-
-std::size_t CompiledFile::model_bytes() const noexcept {
-  std::size_t bytes = bytes_.size();
-  for (const std::string& location : locations_) {
-    std::error_code error;
-    const std::uintmax_t size = fs::file_size(model_path_.parent_path() / location, error);
-    if (!error) bytes += static_cast<std::size_t>(size);
-  }
-  return bytes;
 }
 
 void CompiledFile::begin(std::vector<std::string>& warnings) {

@@ -1,7 +1,6 @@
 // Writes a compiled model: the bytes of the model with its gears in the metadata.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -21,8 +20,6 @@ class CompiledFile {
   ~CompiledFile();
 
   const std::string& model() const noexcept { return bytes_; }
-  /// With the model's data files.
-  std::size_t model_bytes() const noexcept;
 
   /// Data files are copied beside the output if its folder is another one than the model's, and told in `warnings`;
   /// one that is there already must be the same. Throws Error(model).
