@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ def _times(scenarios: Sequence[dict[str, Any]]) -> str:
     others = [name for name in names if name != baseline]
     header = ["", "gear", f"{baseline}, us"]
     header += [cell for name in others for cell in (f"{name}, times that", "CPU time")]
+    header.append("other programs")
     lines = [row(header), row(["---", "---:", *["---:"] * (len(header) - 2)])]
     for scenario in scenarios:
         by_name = {contender["name"]: contender for contender in scenario["contenders"]}
@@ -47,8 +49,9 @@ def _times(scenarios: Sequence[dict[str, Any]]) -> str:
                 ratio(metric, by_name[name], by_name[baseline])
                 for metric in ("p50_us", "cpu_us_per_row")
             ]
-        lines.append(row(cells))
-    return "\n".join([*lines, "", f"{_blocks(scenarios[0])} Times are p50, of a batch."])
+        foreign = [b["foreign_cpu"] for c in scenario["contenders"] for b in c["blocks"]]
+        lines.append(row([*cells, f"{statistics.median(foreign):.0%}"]))
+    return "\n".join([*lines, "", f"{_blocks(scenarios)} Times are p50, of a batch."])
 
 
 def _calls(scenario: dict[str, Any]) -> str:
@@ -62,7 +65,7 @@ def _calls(scenario: dict[str, Any]) -> str:
         cells.append(spread([block["p99_us"] for block in contender["blocks"]], time_us))
         cells += [difference("p50_us", contender, by_name[name]) for name in scenario["baselines"]]
         lines.append(row(cells))
-    return "\n".join([f"{scenario['title']}:", "", *lines, "", _blocks(scenario)])
+    return "\n".join([f"{scenario['title']}:", "", *lines, "", _blocks([scenario])])
 
 
 def _memory(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -83,6 +86,7 @@ def _p50(contender: Mapping[str, Any]) -> str:
     return spread([block["p50_us"] for block in contender["blocks"]], time_us)
 
 
-def _blocks(scenario: Mapping[str, Any]) -> str:
-    blocks = len(scenario["contenders"][0]["blocks"])
-    return f"{blocks} blocks of {scenario['seconds_per_block']:.2g} s each."
+def _blocks(scenarios: Sequence[Mapping[str, Any]]) -> str:
+    """Of those that have fewest."""
+    least = min(len(scenario["contenders"][0]["blocks"]) for scenario in scenarios)
+    return f"At least {least} blocks of {scenarios[0]['seconds_per_block']:.2g} s each."
