@@ -128,8 +128,8 @@ struct OnnxModelDescription {
 };
 DYNBATCH_EXPORT const OnnxModelDescription* onnx_description(const Executor& executor) noexcept;
 
-/// Bytes of a model's file and of the files in which its tensors keep their values. Reads the first whole. Throws
-/// Error(model).
+/// Bytes of a model's file and of the files in which its tensors keep their values, as far as they are there. Reads
+/// the first whole. Throws Error(model).
 DYNBATCH_EXPORT std::uint64_t onnx_model_bytes(const std::string& model_path);
 
 /// The key of the model's own metadata under which a text may declare what `inputs`, `output_declarations`,

@@ -11,29 +11,21 @@
 #include "executor/onnx_file.hpp"
 
 namespace dynbatch {
-namespace {
-
-namespace fs = std::filesystem;
-
-std::uint64_t size_of_file(const fs::path& path) {
-  std::error_code error;
-  const std::uintmax_t size = fs::file_size(path, error);
-  if (error)
-    throw Error(ErrorCode::model, "cannot read '" + path.string() + "': " + error.message());
-  return size;
-}
-
-}  // namespace
 
 std::uint64_t onnx_model_bytes(const std::string& model_path) {
-  const fs::path path(model_path);
-  std::uint64_t all = size_of_file(path);
+  const std::filesystem::path path(model_path);
+  std::error_code error;
+  std::uint64_t all = std::filesystem::file_size(path, error);
+  if (error) throw Error(ErrorCode::model, "cannot read '" + model_path + "': " + error.message());
   std::string model(all, '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file.read(model.data(), static_cast<std::streamsize>(model.size())))
     throw Error(ErrorCode::model, "cannot read '" + model_path + "'");
-  for (const std::string& location : external_locations(model))
-    all += size_of_file(path.parent_path() / location);
+  for (const std::string& location : external_locations(model)) {
+    // Of a tensor that nothing needs the file may be missing.
+    const std::uintmax_t size = std::filesystem::file_size(path.parent_path() / location, error);
+    all += error ? 0 : size;
+  }
   return all;
 }
 

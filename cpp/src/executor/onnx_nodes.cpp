@@ -1,6 +1,8 @@
 #include "executor/onnx_nodes.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -60,27 +62,50 @@ OnnxNode read_node(std::string_view bytes, int depth) {
   return node;
 }
 
-/// Marks what a node reads; its graphs read names from around them, too.
-void need_inputs(const OnnxNode& node, std::unordered_set<std::string_view>& needed) {
-  needed.insert(node.inputs.begin(), node.inputs.end());
+/// What a node reads; its graphs read names from around them, too.
+void add_inputs(const OnnxNode& node, Names& names) {
+  names.insert(names.end(), node.inputs.begin(), node.inputs.end());
   for (const OnnxSubgraph& graph : node.graphs) {
-    needed.insert(graph.nodes.outputs.begin(), graph.nodes.outputs.end());
-    for (const OnnxNode& inner : graph.nodes.nodes) need_inputs(inner, needed);
+    names.insert(names.end(), graph.nodes.outputs.begin(), graph.nodes.outputs.end());
+    for (const OnnxNode& inner : graph.nodes.nodes) add_inputs(inner, names);
   }
 }
 
-void drop_unneeded(OnnxNodes& all) {
-  std::unordered_set<std::string_view> needed(all.outputs.begin(), all.outputs.end());
-  std::vector<OnnxNode> kept;
-  for (auto node = all.nodes.rbegin(); node != all.nodes.rend(); ++node) {
-    const auto is_needed = [&](std::string_view output) {
-      return !output.empty() && needed.contains(output);
-    };
-    if (std::ranges::none_of(node->outputs, is_needed)) continue;
-    need_inputs(*node, needed);
-    kept.push_back(std::move(*node));
+/// Leaves the nodes on which the outputs rest, each after those that it needs, whatever the order in the file.
+void keep_needed(OnnxNodes& all) {
+  std::unordered_map<std::string_view, std::size_t> makers;
+  for (std::size_t i = 0; i < all.nodes.size(); ++i) {
+    for (const std::string_view output : all.nodes[i].outputs) {
+      if (!output.empty()) makers.emplace(output, i);
+    }
   }
-  std::ranges::reverse(kept);
+  struct Visit {
+    std::size_t node;
+    Names inputs;  // that have not been followed
+  };
+  std::vector<bool> seen(all.nodes.size());
+  std::vector<Visit> path;
+  std::vector<OnnxNode> kept;
+  const auto enter = [&](std::string_view name) {
+    const auto maker = makers.find(name);
+    if (maker == makers.end() || seen[maker->second]) return;
+    seen[maker->second] = true;
+    path.push_back({maker->second, {}});
+    add_inputs(all.nodes[maker->second], path.back().inputs);
+  };
+  for (const std::string_view output : all.outputs) {
+    enter(output);
+    while (!path.empty()) {
+      if (path.back().inputs.empty()) {
+        kept.push_back(std::move(all.nodes[path.back().node]));
+        path.pop_back();
+      } else {
+        const std::string_view name = path.back().inputs.back();
+        path.back().inputs.pop_back();
+        enter(name);
+      }
+    }
+  }
   all.nodes = std::move(kept);
 }
 
@@ -99,7 +124,7 @@ OnnxNodes nodes_of_graph(std::string_view graph, int depth) {
     }
   });
   std::erase_if(all.inputs, [&](std::string_view input) { return initialized.contains(input); });
-  drop_unneeded(all);
+  keep_needed(all);
   return all;
 }
 
@@ -116,7 +141,7 @@ OnnxFunction read_function(std::string_view bytes) {
       default: break;
     }
   });
-  drop_unneeded(function.nodes);
+  keep_needed(function.nodes);
   return function;
 }
 

@@ -23,7 +23,7 @@ const std::vector<ShapingInputs>& shaping_inputs() {
       {"AffineGrid", {1}},
       {"BlackmanWindow", {0}},
       {"CenterCropPad", {1}},
-      {"Col2Im", {1}},
+      {"Col2Im", {1, 2}},
       {"Compress", {1}},
       {"ConstantOfShape", {0}},
       {"DFT", {1}},
@@ -45,6 +45,7 @@ const std::vector<ShapingInputs>& shaping_inputs() {
       {"Split", {1}},
       {"SplitToSequence", {1}},
       {"Squeeze", {1}},
+      {"StringNormalizer", {0}},
       {"StringSplit", {0}},
       {"Tile", {1}},
       {"TopK", {1}},
@@ -60,8 +61,8 @@ constexpr std::string_view kOfShapes[] = {"EyeLike", "OptionalHasElement", "Sequ
                                           "Shape", "Size"};
 
 // Bounds what functions that call each other, and loops in loops, cost: beyond, nothing is told.
-constexpr std::size_t kMostVisits = 4'000'000;
-constexpr int kDeepestCall = 100;
+constexpr std::size_t kMostVisits = 10'000'000;  // of names
+constexpr int kDeepest = 100;                    // of graphs in each other
 
 bool is_standard(const OnnxNode& node) { return node.domain.empty() || node.domain == "ai.onnx"; }
 
@@ -115,25 +116,24 @@ class Search {
 
  private:
   /// `is_run`: whether the nodes are run for some values at least, so that what they do may be refused.
-  void visit_all(const OnnxNodes& graph, Scope& scope, int calls, bool is_run) {
+  void visit_all(const OnnxNodes& graph, Scope& scope, int depth, bool is_run) {
     for (const OnnxNode& node : graph.nodes) {
-      if (found_ || ++visits_ > kMostVisits) return;
-      visit(node, scope, calls, is_run);
+      visits_ += 1 + node.inputs.size() + node.outputs.size();
+      if (found_ || depth >= kDeepest || visits_ > kMostVisits) return;
+      visit(node, scope, depth, is_run);
     }
   }
 
-  void visit(const OnnxNode& node, Scope& scope, int calls, bool is_run) {
+  void visit(const OnnxNode& node, Scope& scope, int depth, bool is_run) {
     if (const OnnxFunction* const function = function_of(node)) {
-      if (calls < kDeepestCall)
-        visit_inner(function->nodes, nullptr, node, scope, calls + 1, is_run);
-      return;
+      return visit_inner(function->nodes, nullptr, node, scope, depth, is_run);
     }
     if (node.domain == "ai.onnx.ml") return set_outputs(node, scope, any_from_values(node, scope));
     if (!is_standard(node)) return;
-    if (node.op == "If") return visit_if(node, scope, calls, is_run);
-    if (node.op == "Loop") return visit_loop(node, scope, calls, is_run);
+    if (node.op == "If") return visit_if(node, scope, depth, is_run);
+    if (node.op == "Loop") return visit_loop(node, scope, depth, is_run);
     if (const OnnxNodes* const body = node.graph("body"))  // Scan, SequenceMap
-      return visit_inner(*body, &scope, node, scope, calls, is_run);
+      return visit_inner(*body, &scope, node, scope, depth, is_run);
     if (is_run) check(node, scope);
     const bool of_shapes = std::ranges::find(kOfShapes, node.op) != std::end(kOfShapes);
     set_outputs(node, scope, !of_shapes && any_from_values(node, scope));
@@ -141,23 +141,23 @@ class Search {
 
   /// A body whose last inputs and whose outputs are those of the node.
   void visit_inner(const OnnxNodes& body, const Scope* outer, const OnnxNode& node, Scope& scope,
-                   int calls, bool is_run) {
+                   int depth, bool is_run) {
     Scope inner(outer);
     // A Scan of opset 8 has an input before those of its body; a call may leave the last ones out.
     const bool has_more = outer != nullptr && node.inputs.size() > body.inputs.size();
     const std::size_t skipped = has_more ? node.inputs.size() - body.inputs.size() : 0;
     for (std::size_t i = 0; i < body.inputs.size(); ++i)
       inner.set(body.inputs[i], scope.from_values(node, skipped + i));
-    visit_all(body, inner, calls, is_run);
+    visit_all(body, inner, depth + 1, is_run);
     set_outputs(node, scope, inner.of(body.outputs));
   }
 
-  void visit_if(const OnnxNode& node, Scope& scope, int calls, bool is_run) {
+  void visit_if(const OnnxNode& node, Scope& scope, int depth, bool is_run) {
     const bool depends = scope.from_values(node, 0);
     std::vector<bool> outputs(node.outputs.size(), depends);
     for (const OnnxSubgraph& branch : node.graphs) {
       Scope inner(&scope);
-      visit_all(branch.nodes, inner, calls, is_run && depends);
+      visit_all(branch.nodes, inner, depth + 1, is_run && depends);
       const std::vector<bool> own = inner.of(branch.nodes.outputs);
       for (std::size_t i = 0; i < std::min(outputs.size(), own.size()); ++i)
         outputs[i] = outputs[i] || own[i];
@@ -166,7 +166,7 @@ class Search {
   }
 
   /// Inputs of the body: iteration, condition, carried; its outputs: condition, carried, collected.
-  void visit_loop(const OnnxNode& node, Scope& scope, int calls, bool is_run) {
+  void visit_loop(const OnnxNode& node, Scope& scope, int depth, bool is_run) {
     const OnnxNodes* const body = node.graph("body");
     if (body == nullptr || body->outputs.empty()) return;
     std::vector<bool> carried = scope.of(node.inputs);  // from the condition on
@@ -178,7 +178,7 @@ class Search {
       Scope inner(&scope);
       for (std::size_t i = 1; i < body->inputs.size(); ++i)
         inner.set(body->inputs[i], carried[i - 1]);
-      visit_all(*body, inner, calls, is_run);
+      visit_all(*body, inner, depth + 1, is_run);
       outputs = inner.of(body->outputs);
       for (std::size_t i = 0; i < std::min(carried.size(), outputs.size()); ++i) {
         changed = changed || (outputs[i] && !carried[i]);
@@ -187,7 +187,7 @@ class Search {
     }
     const bool trips = scope.from_values(node, 0);
     const bool ends = carried.front();
-    if (is_run && collects(node, carried.size() - 1)) {
+    if (is_run && (collects(node, carried.size() - 1) || grows(*body))) {
       if (trips) return report(node, node.inputs[0]);
       if (ends) return report(node, body->outputs.front());
     }
@@ -206,6 +206,19 @@ class Search {
       if (!node.outputs[i].empty()) return true;
     }
     return false;
+  }
+
+  /// Whether the body of a Loop makes what it carries larger in each iteration.
+  static bool grows(const OnnxNodes& body) {
+    return std::ranges::any_of(body.nodes, [&](const OnnxNode& node) {
+      if (!is_standard(node) || (node.op != "Concat" && node.op != "SequenceInsert")) return false;
+      for (std::size_t i = 1; i < body.outputs.size() && i + 1 < body.inputs.size(); ++i) {
+        if (body.outputs[i] == node.outputs.front() &&
+            std::ranges::find(node.inputs, body.inputs[i + 1]) != node.inputs.end())
+          return true;
+      }
+      return false;
+    });
   }
 
   void check(const OnnxNode& node, const Scope& scope) {

@@ -1,6 +1,7 @@
 // Whether shapes inside an ONNX model follow from the shapes of its inputs alone, or also from their values. What
-// cannot be told for sure is taken to follow: operators of other domains, branches of an If whose condition follows
-// from shapes, and windows (Slice, Range) whose two ends come from values, since their length may be constant.
+// cannot be told for sure is taken to follow: operators of other domains; branches of an If whose condition follows
+// from shapes; branches that make different shapes; windows (Slice, Range) whose two ends come from values, since their
+// length may be constant; what a Scan carries on from its first step; graphs nested 100 deep.
 #pragma once
 
 #include <optional>

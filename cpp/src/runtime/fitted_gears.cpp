@@ -195,6 +195,7 @@ CompiledModel with_bound_sizes(CompiledModel compiled, const OrtWholeSession& se
   }
   if (!changed) return compiled;
   compiled.outputs.clear();
+  compiled.rows_independent.reset();
   for (CompiledGear& gear : compiled.gears) gear = {std::move(gear.sizes), {}, 0.0};
   return compiled;
 }

@@ -18,7 +18,7 @@ enum class GearSource : std::uint8_t { model, caller };
 CompiledModel fitted(CompiledModel told, const OrtWholeSession& session, GearSource source);
 
 /// Compiled gears with the sizes to which the session's options bind dimensions, instead of those that were compiled:
-/// what was found with the latter, shapes of outputs and times, is left out then. Throws Error(invalid_argument) if a
+/// what was found with the latter, shapes of outputs, times and whether rows mix, is left out then. Throws Error(invalid_argument) if a
 /// dimension is bound that the gears settle.
 CompiledModel with_bound_sizes(CompiledModel compiled, const OrtWholeSession& session);
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import warnings
 
 from dynbatch import _acl, _onnxruntime
 from dynbatch._errors import ModelError
@@ -29,14 +29,18 @@ def set_runtime_library(path: str) -> int:
     "" leaves the choice to the next `acl.init()`.
     """
     global _chosen_library
-    _chosen_library = path
-    return _acl.native.set_runtime_library(path)
+    code = _acl.native.set_runtime_library(path)
+    if code == 0:
+        _chosen_library = path
+    return code
 
 
 def _use_installed_library() -> None:
     """What `acl.init()` takes unless one was chosen."""
     if _chosen_library:
         return
-    # Where there is none, loading a model answers with a code, which scripts expect.
-    with contextlib.suppress(ModelError):
+    try:
         _acl.native.set_runtime_library(_onnxruntime.library_path())
+    except ModelError as error:
+        # Loading a model then answers with a code, which scripts expect.
+        warnings.warn(str(error), RuntimeWarning, stacklevel=3)

@@ -142,10 +142,11 @@ TEST(Device, KeepsItsContextUntilAllThatHaveSetItResetIt) {
 
 TEST(Device, IsResetOnWhateverThread) {
   const AclWorld world;
-  std::thread([] { EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS); }).join();
   aclrtContext context = nullptr;
-  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_ERROR_RT_CONTEXT_NULL);
+  ASSERT_EQ(aclrtGetCurrentContext(&context), ACL_SUCCESS);
+  std::thread([] { EXPECT_EQ(aclrtResetDevice(0), ACL_SUCCESS); }).join();
   EXPECT_EQ(aclrtSetCurrentContext(context), ACL_ERROR_INVALID_PARAM);
+  EXPECT_EQ(aclrtGetCurrentContext(&context), ACL_ERROR_RT_CONTEXT_NULL);
 }
 
 TEST(Device, IsResetByFinalizeHoweverOftenItWasSet) {

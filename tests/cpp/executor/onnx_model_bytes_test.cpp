@@ -34,11 +34,13 @@ TEST(OnnxModelBytes, AreThoseOfTheFileAndOfItsDataFilesEachOnce) {
   EXPECT_EQ(onnx_model_bytes(write("bytes.onnx", model)), model.size() + 8 + 12);
 }
 
-TEST(OnnxModelBytes, AreNotKnownWithoutAFile) {
-  EXPECT_THROW(onnx_model_bytes("/nowhere/model.onnx"), Error);
+TEST(OnnxModelBytes, AreThoseOfFilesThatAreThere) {
   const std::string model = OnnxGraph().external("a", 2, "bytes_0.bin").bytes();
-  const std::string path = write("bytes_without.onnx", model);
-  EXPECT_THROW(onnx_model_bytes(path), Error);
+  EXPECT_EQ(onnx_model_bytes(write("bytes_without.onnx", model)), model.size());
+}
+
+TEST(OnnxModelBytes, AreNotKnownWithoutAModel) {
+  EXPECT_THROW(onnx_model_bytes("/nowhere/model.onnx"), Error);
   EXPECT_THROW(onnx_model_bytes(write("bytes_text.onnx", "no model")), Error);
 }
 

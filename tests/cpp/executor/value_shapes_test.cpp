@@ -44,12 +44,14 @@ TEST(ValueShapes, FindsOperatorsThatTakeShapesFromValues) {
     EXPECT_NE(found_in(graph().node(op, {"x", "count"}, {"y"})), "none") << op;
     EXPECT_EQ(found_in(graph().node(op, {"x", "one"}, {"y"})), "none") << op;
   }
-  for (const char* op : {"NonZero", "Unique", "ConstantOfShape", "StringSplit"}) {
+  for (const char* op :
+       {"NonZero", "Unique", "ConstantOfShape", "StringNormalizer", "StringSplit"}) {
     EXPECT_NE(found_in(graph().node(op, {"x"}, {"y"})), "none") << op;
     EXPECT_EQ(found_in(graph().node("Shape", {"x"}, {"s"}).node(op, {"s"}, {"y"})), "none") << op;
   }
   EXPECT_NE(found_in(graph().node("NonMaxSuppression", {"x", "x", "one"}, {"y"})), "none");
   EXPECT_NE(found_in(graph().node("Resize", {"x", "", "", "count"}, {"y"})), "none");
+  EXPECT_NE(found_in(graph().node("Col2Im", {"x", "one", "count"}, {"y"})), "none");
   EXPECT_EQ(found_in(graph().node("Resize", {"x", "x", "one"}, {"y"})), "none");  // a region
 }
 
@@ -66,6 +68,14 @@ TEST(ValueShapes, FollowsShapesThroughAnyOperators) {
   EXPECT_EQ(found_in(of("Shape")), "none");
   EXPECT_EQ(found_in(of("Size")), "none");
   EXPECT_EQ(found_in(of("Identity")), "Reshape of 'y': e");
+}
+
+TEST(ValueShapes, FollowsNodesInWhateverOrderTheyStand) {
+  EXPECT_EQ(found_in(graph()
+                         .node("Reshape", {"x", "later"}, {"y"})
+                         .node("Cast", {"latest"}, {"later"})
+                         .node("Abs", {"count"}, {"latest"})),
+            "Reshape of 'y': later");
 }
 
 TEST(ValueShapes, TakesWindowsToBeOfConstantLength) {
@@ -168,6 +178,24 @@ TEST(ValueShapes, LoopsCollectAsOftenAsTheyRun) {
   EXPECT_EQ(
       found_in(graph().node("Loop", {"count", "one", "zero"}, {"y", ""}, body("Shape", "go"))),
       "none");  // collects for nobody
+}
+
+TEST(ValueShapes, LoopsMayGrowWhatTheyCarry) {
+  const auto loop = [](const char* op, const char* trips) {
+    return found_in(graph().node("Loop", {trips, "one", "zero"}, {"y"},
+                                 {{"body", OnnxGraph()
+                                               .input("i", DataType::int64, {})
+                                               .input("go", DataType::boolean, {})
+                                               .input("v", DataType::float32, {})
+                                               .node("Identity", {"go"}, {"go_on"})
+                                               .node(op, {"v", "x"}, {"next"})
+                                               .output("go_on", DataType::boolean)
+                                               .output("next", DataType::float32)}}));
+  };
+  EXPECT_EQ(loop("Concat", "count"), "Loop of 'y': count");
+  EXPECT_EQ(loop("SequenceInsert", "count"), "Loop of 'y': count");
+  EXPECT_EQ(loop("Concat", "one"), "none");
+  EXPECT_EQ(loop("Add", "count"), "none");
 }
 
 TEST(ValueShapes, LoopsCarryValuesIntoLaterIterations) {
