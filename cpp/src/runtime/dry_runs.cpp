@@ -16,6 +16,7 @@ using Sizes = std::vector<std::int64_t>;
 
 // Lengths of text, sides of images; small ones first, since larger ones take longer.
 constexpr std::array<std::int64_t, 7> kFirstSizes{32, 64, 16, 128, 224, 8, 1};
+constexpr double kMostMadeUpBytes = 16.0 * 1024 * 1024;
 constexpr std::size_t kFewestSizes = 3;  // of a dimension, its first one included
 constexpr std::size_t kMostGears = 3;    // that are run beside the first sizes
 // For the sizes beyond kFewestSizes, which tell apart what a few do not.
@@ -44,7 +45,10 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
   for (std::size_t i = 0; i < free.size(); ++i) {
     if (shapes.largest[i] != 0) free[i] = std::min(free[i], shapes.largest[i]);
   }
-  if (shapes.size_gears.empty()) return {free};
+  if (shapes.size_gears.empty()) {
+    if (!may_be_made_up(model.spec, free)) return {};
+    return {free};
+  }
   std::vector<Sizes> gears;
   for (const Sizes& gear : shapes.size_gears) gears.push_back(resolved(gear, free));
   std::ranges::stable_sort(gears, {}, elements);
@@ -109,11 +113,24 @@ void vary(DryRunner& runner, ShapedModel& model, const ShapePlan& shapes, std::s
     if (enough && (!padded || StdPlatform::now() > end)) break;
     Sizes sizes = model.sizes;
     sizes[dimension] = size;
+    if (!may_be_made_up(model.spec, sizes)) continue;
     if (!runner.run(rows, sizes)) accepted.push_back(size);
   }
 }
 
 }  // namespace
+
+bool may_be_made_up(const ModelSpec& spec, const Sizes& sizes) {
+  double bytes = 0.0;
+  for (const TensorSpec& input : spec.inputs) {
+    if (input.ragged || is_counted(input.made)) continue;
+    double of_input = static_cast<double>(size_of(input.dtype));
+    for (const std::int64_t dim : shape_at(input, 1, sizes).dims())
+      of_input *= static_cast<double>(std::max<std::int64_t>(dim, 1));
+    bytes += of_input;
+  }
+  return bytes <= kMostMadeUpBytes;
+}
 
 std::size_t ShapedModel::filled_to(std::size_t rows) const noexcept {
   if (!plan.filled) return rows;
@@ -150,6 +167,11 @@ Failure find_sizes(ShapedModel& model, const ShapePlan& shapes) {
       }
       if (!first) first = std::move(failure);
     }
+  }
+  if (!first && tried.empty()) {
+    first = {.code = ErrorCode::model,
+             .message = "rows of size 1 in every free dimension are too large to be made up",
+             .cause = nullptr};
   }
   return first;
 }

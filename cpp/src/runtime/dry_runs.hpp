@@ -35,6 +35,9 @@ struct ShapedModel {
   Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
 };
 
+/// Whether one row of inputs of these sizes is of a size that is tried unasked: many free dimensions multiply.
+bool may_be_made_up(const ModelSpec& spec, const std::vector<std::int64_t>& sizes);
+
 /// Sets `sizes` and `ragged_length`: those of the examples, else of a gear from the middle one on, else for
 /// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 with which one row runs. A failure: none
 /// does; it is the first one seen.

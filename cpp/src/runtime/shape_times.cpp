@@ -49,6 +49,7 @@ double weighed_elements(const ShapePlan& shapes, const Sizes& sizes) {
 // so meet; of four where none is, and each size only has its own largest batch.
 std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan& shapes) {
   const bool any_padded = std::ranges::find(shapes.padded, true) != shapes.padded.end();
+  const bool limited = std::ranges::any_of(shapes.largest, [](auto size) { return size != 0; });
   const std::size_t shift = any_padded ? 1 : 2;
   const std::size_t most = any_padded ? kMostSizes : kFewSizes;
   std::vector<Sizes> steps;
@@ -64,8 +65,10 @@ std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan&
           std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
       sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (shift * step - 1)));
     }
+    if (!limited && !may_be_made_up(model.spec, sizes)) continue;
     if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
   }
+  if (steps.empty()) steps.push_back(model.sizes);
   std::ranges::reverse(steps);
   return steps;
 }
