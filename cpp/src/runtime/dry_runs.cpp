@@ -16,9 +16,9 @@ using Sizes = std::vector<std::int64_t>;
 
 // Lengths of text, sides of images; small ones first, since larger ones take longer.
 constexpr std::array<std::int64_t, 7> kFirstSizes{32, 64, 16, 128, 224, 8, 1};
-constexpr double kMostMadeUpBytes = 16.0 * 1024 * 1024;
-constexpr std::size_t kFewestSizes = 3;  // of a dimension, its first one included
-constexpr std::size_t kMostGears = 3;    // that are run beside the first sizes
+constexpr double kMostTriedBytes = 16.0 * 1024 * 1024;  // of a row of sizes that nobody named
+constexpr std::size_t kFewestSizes = 3;                 // of a dimension, its first one included
+constexpr std::size_t kMostGears = 3;                   // that are run beside the first sizes
 // For the sizes beyond kFewestSizes, which tell apart what a few do not.
 constexpr Nanoseconds kBudget = 3'000'000'000;
 
@@ -26,6 +26,18 @@ double elements(const Sizes& sizes) noexcept {
   double product = 1.0;
   for (const std::int64_t size : sizes) product *= static_cast<double>(size);
   return product;
+}
+
+double row_bytes(const ModelSpec& spec, const Sizes& sizes) {
+  double bytes = 0.0;
+  for (const TensorSpec& input : spec.inputs) {
+    if (input.ragged || is_counted(input.made)) continue;
+    double of_input = static_cast<double>(size_of(input.dtype));
+    for (const std::int64_t dim : shape_at(input, 1, sizes).dims())
+      of_input *= static_cast<double>(dim);
+    bytes += of_input;
+  }
+  return bytes;
 }
 
 // A gear with `free` in dimensions where it takes any size.
@@ -46,7 +58,7 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
     if (shapes.largest[i] != 0) free[i] = std::min(free[i], shapes.largest[i]);
   }
   if (shapes.size_gears.empty()) {
-    if (!may_be_made_up(model.spec, free)) return {};
+    if (!may_be_tried(model.spec, free, Sizes(free.size(), 1))) return {};
     return {free};
   }
   std::vector<Sizes> gears;
@@ -113,23 +125,15 @@ void vary(DryRunner& runner, ShapedModel& model, const ShapePlan& shapes, std::s
     if (enough && (!padded || StdPlatform::now() > end)) break;
     Sizes sizes = model.sizes;
     sizes[dimension] = size;
-    if (!may_be_made_up(model.spec, sizes)) continue;
+    if (!may_be_tried(model.spec, sizes, model.sizes)) continue;
     if (!runner.run(rows, sizes)) accepted.push_back(size);
   }
 }
 
 }  // namespace
 
-bool may_be_made_up(const ModelSpec& spec, const Sizes& sizes) {
-  double bytes = 0.0;
-  for (const TensorSpec& input : spec.inputs) {
-    if (input.ragged || is_counted(input.made)) continue;
-    double of_input = static_cast<double>(size_of(input.dtype));
-    for (const std::int64_t dim : shape_at(input, 1, sizes).dims())
-      of_input *= static_cast<double>(std::max<std::int64_t>(dim, 1));
-    bytes += of_input;
-  }
-  return bytes <= kMostMadeUpBytes;
+bool may_be_tried(const ModelSpec& spec, const Sizes& sizes, const Sizes& sure) {
+  return row_bytes(spec, sizes) <= std::max(kMostTriedBytes, 4.0 * row_bytes(spec, sure));
 }
 
 std::size_t ShapedModel::filled_to(std::size_t rows) const noexcept {
@@ -167,11 +171,6 @@ Failure find_sizes(ShapedModel& model, const ShapePlan& shapes) {
       }
       if (!first) first = std::move(failure);
     }
-  }
-  if (!first && tried.empty()) {
-    first = {.code = ErrorCode::model,
-             .message = "rows of size 1 in every free dimension are too large to be made up",
-             .cause = nullptr};
   }
   return first;
 }

@@ -35,8 +35,10 @@ struct ShapedModel {
   Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
 };
 
-/// Whether one row of inputs of these sizes is of a size that is tried unasked: many free dimensions multiply.
-bool may_be_made_up(const ModelSpec& spec, const std::vector<std::int64_t>& sizes);
+/// Whether sizes that nobody named may be tried: those with which a row has at most 16 MiB of inputs, or four times what
+/// it has at sizes that are `sure` to run. Many free dimensions multiply.
+bool may_be_tried(const ModelSpec& spec, const std::vector<std::int64_t>& sizes,
+                  const std::vector<std::int64_t>& sure);
 
 /// Sets `sizes` and `ragged_length`: those of the examples, else of a gear from the middle one on, else for
 /// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 with which one row runs. A failure: none

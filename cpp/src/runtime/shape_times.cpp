@@ -65,31 +65,34 @@ std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan&
           std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
       sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (shift * step - 1)));
     }
-    if (!limited && !may_be_made_up(model.spec, sizes)) continue;
+    if (!limited && !may_be_tried(model.spec, sizes, model.sizes)) continue;
     if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
   }
-  if (steps.empty()) steps.push_back(model.sizes);
   std::ranges::reverse(steps);
   return steps;
 }
 
+Column column_at(const ShapedModel& model, const ShapePlan& shapes, Sizes sizes,
+                 std::size_t own_batch = 0) {
+  Column column;
+  column.elements = weighed_elements(shapes, sizes);
+  column.sizes = std::move(sizes);
+  column.batches = own_batch != 0 ? std::vector{own_batch} : model.plan.gears;
+  return column;
+}
+
 std::vector<Column> columns_of(const ShapedModel& model, const ShapePlan& shapes) {
   std::vector<Column> columns;
-  const auto add = [&](Sizes sizes, std::size_t own_batch) {
-    Column& column = columns.emplace_back();
-    column.elements = weighed_elements(shapes, sizes);
-    column.sizes = std::move(sizes);
-    column.batches = own_batch != 0 ? std::vector{own_batch} : model.plan.gears;
-  };
   if (shapes.size_gears.empty()) {
-    for (Sizes& sizes : powers_below_limit(model, shapes)) add(std::move(sizes), 0);
+    for (Sizes& sizes : powers_below_limit(model, shapes))
+      columns.push_back(column_at(model, shapes, std::move(sizes)));
   }
   for (std::size_t i = 0; i < shapes.size_gears.size(); ++i) {
     Sizes sizes = shapes.size_gears[i];
     for (std::size_t d = 0; d < sizes.size(); ++d) {
       if (sizes[d] == 0) sizes[d] = model.sizes[d];
     }
-    add(std::move(sizes), shapes.gear_batches[i]);
+    columns.push_back(column_at(model, shapes, std::move(sizes), shapes.gear_batches[i]));
   }
   return columns;
 }
@@ -311,8 +314,14 @@ double least_lone_work(ShapedModel& model, std::vector<Column>& columns) {
 ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
   ShapeTimes times;
   std::vector<Column> columns = columns_of(model, shapes);
-  const std::vector<std::size_t> order = order_of(columns);
-  times.failure = time_columns(model, shapes, columns, order);
+  if (!columns.empty()) times.failure = time_columns(model, shapes, columns, order_of(columns));
+  const bool any_measured =
+      std::ranges::any_of(columns, [](auto& each) { return !each.seconds.empty(); });
+  if (!any_measured && shapes.size_gears.empty()) {
+    // None of our own choice runs: those that were found to.
+    columns = {column_at(model, shapes, model.sizes)};
+    times.failure = time_columns(model, shapes, columns, {0});
+  }
   times.measured_cap = cap_of(columns);
   times.least_lone_work = least_lone_work(model, columns);
   for (const Column& column : columns) {

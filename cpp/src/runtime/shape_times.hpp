@@ -9,7 +9,8 @@ namespace dynbatch {
 
 struct ShapeTimes {
   /// A gear for each batch gear at each of the size gears; where there are none, at powers of two or four
-  /// below the limit or the examples' sizes. Dimensions whose sizes do not count have that of the warm-up.
+  /// below the limit or the examples' sizes, or if none of these runs at those that were found to run. Dimensions
+  /// whose sizes do not count have that of the warm-up. Never empty.
   GearTable table;
   /// By the elements of the weighed dimensions (ShapePlan). A batch that was not run costs as much per row as the nearest
   /// one that was, at the same sizes.

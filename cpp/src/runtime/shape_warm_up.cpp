@@ -183,10 +183,9 @@ class ShapeWarmUpRun {
         std::ranges::any_of(shapes_.gear_batches, [](std::size_t batch) { return batch != 0; });
     const bool by_time = options_.batching == Batching::automatic && times.measured_cap > 0 &&
                          !times.failure && !model_.plan.filled && !own_batches;
-    // The table is empty if nothing could be timed.
     table().cap = !report().merges ? 1
-                  : by_time ? times.measured_cap
-                            : std::clamp<std::size_t>(table().largest(), 1, model_.plan.largest);
+                  : by_time        ? times.measured_cap
+                                   : std::min(model_.plan.largest, table().largest());
   }
 
   // As small as the model accepts, so that it fits in most batches.

@@ -70,6 +70,16 @@ TEST(ShapeTimes, SizesOfOurChoiceThatTheModelRefusesAreLeftOut) {
   EXPECT_EQ(found.common.report.warning, "");
 }
 
+TEST(ShapeTimes, SizesThatWereFoundToRunAreTimedWhereNoneOfOurChoiceDoes) {
+  const ShapeWarmUp found =
+      warm_up_with(lines(), only([](std::int64_t length) { return length == 224; }), {});
+  EXPECT_THAT(found.cost.elements(), ElementsAre(224));
+  ASSERT_FALSE(found.common.table.gears.empty());
+  EXPECT_THAT(found.common.table.gears.front().sizes, ElementsAre(224));
+  EXPECT_GE(found.common.table.cap, 1U);
+  EXPECT_EQ(found.common.report.warning, "");
+}
+
 TEST(ShapeTimes, AtMostEightSizesAreTimedAndAllGearsStayInTheTable) {
   Sizes gears;
   for (std::int64_t size = 10; size < 30; ++size) gears.push_back(size);

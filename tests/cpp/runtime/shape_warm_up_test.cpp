@@ -76,6 +76,23 @@ TEST(ShapeWarmUp, NoRunIsLongerThanTheLimit) {
   EXPECT_THAT(sizes, Contains(20));
 }
 
+TEST(ShapeWarmUp, NoRowIsLargeUnlessSomebodyNamesItsSizes) {
+  ModelSpec spec = lines();  // with one dimension that counts five times
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]}) {
+    tensor->row_shape = Shape{-1, -1, -1, -1, -1};
+    tensor->dimensions = {0, 0, 0, 0, 0};
+  }
+  std::vector<std::int64_t> sizes;
+  const RunFunction run = [&](ShapedRun& shaped) {
+    sizes.push_back(shaped.shape(0)[1]);
+    return twice(shaped);
+  };
+  warm_up_with(spec, run);
+  ASSERT_FALSE(sizes.empty());
+  EXPECT_EQ(sizes.front(), 16);  // 4 MiB; 32 and 64 would be 128 MiB and 4 GiB
+  EXPECT_THAT(sizes, Each(Le(21)));
+}
+
 TEST(ShapeWarmUp, ExactGearsAreTheOnlySizesThatRun) {
   std::set<std::int64_t> sizes;
   const RunFunction run = [&](ShapedRun& shaped) {
