@@ -16,45 +16,33 @@ import dynbatch
 from compile_models import external_model
 
 
+def compiled(model: Path, output: Path) -> dynbatch.CompileResult:
+    return dynbatch.compile(model, output=output, input_shape="x:-1,3", dynamic_batch_size="1,2")
+
+
 def test_weights_that_are_kept_apart_stay_beside_the_file(tmp_path: Path) -> None:
     model = external_model(tmp_path)
     (tmp_path / "other").mkdir()
     x = np.ones((2, 3), np.float32)
     expected = onnxruntime.InferenceSession(model).run(None, {"x": x})[0]
-    beside = dynbatch.compile(
-        model, output=tmp_path / "m", input_shape="x:-1,3", dynamic_batch_size="1,2"
-    )
+    beside = compiled(model, tmp_path / "m")
     assert beside.warnings == ()
     with pytest.warns(RuntimeWarning, match=r"copied to .*weights\.bin"):
-        apart = dynbatch.compile(
-            model, output=tmp_path / "other/m", input_shape="x:-1,3", dynamic_batch_size="1,2"
-        )
+        apart = compiled(model, tmp_path / "other/m")
     for result in (beside, apart):
         onnx.checker.check_model(str(result.output))
         with dynbatch.load(result.output) as loaded:
             np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], expected)
     with pytest.raises(dynbatch.ModelError, match="data file of the model"):
-        dynbatch.compile(
-            model,
-            output=tmp_path / "weights.bin",
-            input_shape="x:-1,3",
-            dynamic_batch_size="1,2",
-        )
+        compiled(model, tmp_path / "weights.bin")
     kept = (tmp_path / "other/weights.bin").read_bytes()
     (tmp_path / "third").mkdir()
     with pytest.raises(dynbatch.ModelError, match="data file of the model"):
-        dynbatch.compile(
-            model,
-            output=tmp_path / "third/weights.bin",
-            input_shape="x:-1,3",
-            dynamic_batch_size="1,2",
-        )
+        compiled(model, tmp_path / "third/weights.bin")
     assert list((tmp_path / "third").iterdir()) == []
     (tmp_path / "other/weights.bin").write_bytes(kept[::-1])  # as large, and other weights
     with pytest.raises(dynbatch.ModelError, match="another file is there"):
-        dynbatch.compile(
-            model, output=tmp_path / "other/m", input_shape="x:-1,3", dynamic_batch_size="1,2"
-        )
+        compiled(model, tmp_path / "other/m")
 
 
 COMPILE_UNDER_A_LIMIT = """

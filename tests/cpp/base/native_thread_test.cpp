@@ -4,20 +4,9 @@
 #include <pthread.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <new>
 
-namespace {
-thread_local bool memory_is_out = false;
-}
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  void* const memory = memory_is_out ? nullptr : std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "cpp/watched_allocations.hpp"
 
 namespace dynbatch {
 namespace {
@@ -48,13 +37,13 @@ TEST(NativeThread, LeavesTheSignalsOfItsMakerAsTheyWere) {
 TEST(NativeThread, LeavesThemAlsoWhereThereIsNoMemoryForAThread) {
   const bool before = blocked_here(SIGUSR1);
   bool refused = false;
-  memory_is_out = true;
+  before_allocation = refuse_allocation;
   try {
     make_native_thread([] {}).join();
   } catch (const std::bad_alloc&) {
     refused = true;
   }
-  memory_is_out = false;
+  before_allocation = nullptr;
   EXPECT_TRUE(refused);
   EXPECT_EQ(blocked_here(SIGUSR1), before);
 }

@@ -8,7 +8,7 @@
 
 #include "batch/grouping.hpp"
 #include "cpp/batch/grouping_cases.hpp"
-#include "cpp/counted_allocations.hpp"
+#include "cpp/watched_allocations.hpp"
 
 namespace dynbatch {
 namespace {

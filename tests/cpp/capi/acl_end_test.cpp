@@ -4,38 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <new>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <dynbatch/acl.h>
 
 #include "cpp/capi/acl_world.hpp"
-
-namespace {
-
-// Called by the next allocation of this thread.
-thread_local void (*interruption)() = nullptr;
-
-void* allocate(std::size_t size) {
-  if (void (*const call)() = std::exchange(interruption, nullptr)) call();
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-// The library's allocations come here too. All forms: AddressSanitizer's own do not go with these.
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+#include "cpp/watched_allocations.hpp"
 
 namespace dynbatch::testing {
 namespace {
@@ -45,9 +20,12 @@ TEST(Finalize, LeavesNoModelThatWasLoadingMeanwhile) {
   ASSERT_EQ(aclInit(nullptr), ACL_SUCCESS);
   std::uint32_t id =
       AclWorld::load(model);  // what is made once is made: the next allocates for its model
-  interruption = [] { EXPECT_EQ(aclFinalize(), ACL_SUCCESS); };
+  before_allocation = [] {
+    before_allocation = nullptr;
+    EXPECT_EQ(aclFinalize(), ACL_SUCCESS);
+  };
   EXPECT_EQ(aclmdlLoadFromMem(model.data(), model.size(), &id), ACL_ERROR_GE_EXEC_NOT_INIT);
-  EXPECT_EQ(interruption, nullptr);
+  EXPECT_EQ(before_allocation, nullptr);
   EXPECT_THAT(aclGetRecentErrMsg(), ::testing::HasSubstr("while the model was loading"));
   EXPECT_EQ(dynbatchAclLiveHandles(), 0U);
 }

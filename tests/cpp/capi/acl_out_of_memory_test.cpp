@@ -4,34 +4,16 @@
 #include <pthread.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <new>
 
 #include <dynbatch/acl.h>
 
+#include "cpp/watched_allocations.hpp"
+
 namespace {
-
-thread_local bool refuses = false;
 thread_local bool refuses_threads = false;
-
-void* allocate(std::size_t size) {
-  if (refuses) throw std::bad_alloc();
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
 }
 
-}  // namespace
-
-// The library's allocations come here too.
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-
-// So do the threads that it makes.
+// The threads that the library makes come here.
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                               void* (*body)(void*), void* argument) {
   if (refuses_threads) return EAGAIN;
@@ -46,9 +28,9 @@ namespace {
 /// What a call answers while nothing can be allocated.
 template <class Call>
 auto without_memory(Call call) {
-  refuses = true;
+  before_allocation = refuse_allocation;
   const auto answer = call();
-  refuses = false;
+  before_allocation = nullptr;
   return answer;
 }
 

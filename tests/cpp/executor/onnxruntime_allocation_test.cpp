@@ -5,8 +5,8 @@
 
 #include <dynbatch/onnxruntime_executor.hpp>
 
-#include "cpp/counted_allocations.hpp"
 #include "cpp/executor/affine_model.hpp"
+#include "cpp/watched_allocations.hpp"
 #include "executor/ort_session.hpp"
 #include "executor/ort_values.hpp"
 

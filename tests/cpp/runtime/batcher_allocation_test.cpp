@@ -6,8 +6,8 @@
 #include <dynbatch/batcher.hpp>
 #include <dynbatch/synthetic_executor.hpp>
 
-#include "cpp/counted_allocations.hpp"
 #include "cpp/runtime/float_rows.hpp"
+#include "cpp/watched_allocations.hpp"
 
 namespace dynbatch {
 namespace {

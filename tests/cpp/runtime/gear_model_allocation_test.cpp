@@ -7,9 +7,9 @@
 #include <dynbatch/gear_model.hpp>
 #include <dynbatch/synthetic_executor.hpp>
 
-#include "cpp/counted_allocations.hpp"
 #include "cpp/executor/affine_model.hpp"
 #include "cpp/runtime/gear_runs.hpp"
+#include "cpp/watched_allocations.hpp"
 #include "executor/ort_session.hpp"
 #include "executor/ort_values.hpp"
 

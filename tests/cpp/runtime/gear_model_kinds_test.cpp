@@ -116,25 +116,25 @@ TEST(GearModelKinds, BytesBehindTheGearAreUntouched) {
   EXPECT_THAT(behind, Each(GearRun::kUntouched));
 }
 
+/// Three elements x; its outputs are x and -x.
+GearModel load_passing_through() {
+  return load(OnnxGraph()
+                  .input("x", DataType::float32, {"n"})
+                  .node("Neg", {"x"}, {"y"})
+                  .output("x", DataType::float32, {"n"})
+                  .output("y", DataType::float32, {"n"}),
+              gears_of(GearKind::dims, {{3}}));
+}
+
 TEST(GearModelKinds, OutputThatIsAnInputIsWritten) {
-  const GearModel model = load(OnnxGraph()
-                                   .input("x", DataType::float32, {"n"})
-                                   .node("Neg", {"x"}, {"y"})
-                                   .output("x", DataType::float32, {"n"})
-                                   .output("y", DataType::float32, {"n"}),
-                               gears_of(GearKind::dims, {{3}}));
+  const GearModel model = load_passing_through();
   GearRun run(model, 0);
   ASSERT_FALSE(run.run(model));
   EXPECT_EQ(run.outputs[0], run.inputs[0]);
 }
 
 TEST(GearModelKinds, OutputThatIsAnInputSurvivesMemoryThatOverlaps) {
-  const GearModel model = load(OnnxGraph()
-                                   .input("x", DataType::float32, {"n"})
-                                   .node("Neg", {"x"}, {"y"})
-                                   .output("x", DataType::float32, {"n"})
-                                   .output("y", DataType::float32, {"n"}),
-                               gears_of(GearKind::dims, {{3}}));
+  const GearModel model = load_passing_through();
   std::vector<float> memory{1.0F, 2.0F, 3.0F, 4.0F};
   std::vector<float> negated(3);
   const void* const inputs[] = {memory.data()};

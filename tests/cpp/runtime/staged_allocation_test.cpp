@@ -10,9 +10,9 @@
 
 #include <dynbatch/batcher.hpp>
 
-#include "cpp/counted_allocations.hpp"
 #include "cpp/runtime/float_rows.hpp"
 #include "cpp/runtime/shaped_executor.hpp"
+#include "cpp/watched_allocations.hpp"
 
 namespace dynbatch {
 namespace {
