@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <optional>
 #include <string>
 
@@ -26,8 +25,7 @@ inline void expect(bool holds, const std::string& what) {
   std::abort();
 }
 
-/// What `make` makes, or nothing if it throws an Error that says why with one of two codes, or has no memory for
-/// sizes that an input makes up.
+/// What `make` makes, or nothing if it throws an Error that says why with one of two codes.
 template <class Make>
 auto made_or_refused(Make make, ErrorCode code, ErrorCode other)
     -> std::optional<decltype(make())> {
@@ -37,8 +35,6 @@ auto made_or_refused(Make make, ErrorCode code, ErrorCode other)
     expect(error.code() == code || error.code() == other,
            std::string("a refusal, not ") + name_of(error.code()) + ": " + error.what());
     expect(error.what()[0] != '\0', "a message");
-    return std::nullopt;
-  } catch (const std::bad_alloc&) {
     return std::nullopt;
   }
 }

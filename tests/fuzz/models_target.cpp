@@ -4,11 +4,13 @@
 #include <cstdlib>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <dynbatch/batcher.hpp>
+#include <dynbatch/error.hpp>
 #include <dynbatch/onnxruntime_executor.hpp>
 
 #include "cpp/executor/onnx_graph.hpp"
@@ -143,7 +145,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (bytes.one_in(8)) options.inputs["x"].shared = bytes.one_in(2);
   if (bytes.one_in(8)) options.outputs = {"y"};
   auto executor = made_or_refused(
-      [&] { return make_onnxruntime_executor(model.data(), model.size(), options); },
+      [&] {
+        try {
+          return make_onnxruntime_executor(model.data(), model.size(), options);
+        } catch (const std::bad_alloc&) {
+          throw Error(ErrorCode::model, "no memory for a tensor whose size the model makes up");
+        }
+      },
       ErrorCode::model, ErrorCode::invalid_argument);
   if (executor && is_small((*executor)->spec())) run_a_request(std::move(*executor));
   return 0;

@@ -16,7 +16,7 @@ using Sizes = std::vector<std::int64_t>;
 
 // Lengths of text, sides of images; small ones first, since larger ones take longer.
 constexpr std::array<std::int64_t, 7> kFirstSizes{32, 64, 16, 128, 224, 8, 1};
-constexpr double kMostTriedBytes = 16.0 * 1024 * 1024;  // of a row of sizes that nobody named
+constexpr double kMostTriedBytes = 64.0 * 1024 * 1024;  // of a row of sizes that nobody named
 constexpr std::size_t kFewestSizes = 3;                 // of a dimension, its first one included
 constexpr std::size_t kMostGears = 3;                   // that are run beside the first sizes
 // For the sizes beyond kFewestSizes, which tell apart what a few do not.
@@ -57,24 +57,30 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
   for (std::size_t i = 0; i < free.size(); ++i) {
     if (shapes.largest[i] != 0) free[i] = std::min(free[i], shapes.largest[i]);
   }
+  const Sizes ones(free.size(), 1);
   if (shapes.size_gears.empty()) {
-    if (!may_be_tried(model.spec, free, Sizes(free.size(), 1))) return {};
+    if (!may_be_tried(model.spec, free, ones)) return {};
     return {free};
   }
   std::vector<Sizes> gears;
-  for (const Sizes& gear : shapes.size_gears) gears.push_back(resolved(gear, free));
+  for (const Sizes& gear : shapes.size_gears) {
+    Sizes sizes = resolved(gear, free);
+    if (may_be_tried(model.spec, sizes, resolved(gear, ones))) gears.push_back(std::move(sizes));
+  }
   std::ranges::stable_sort(gears, {}, elements);
   // From the middle one on, then the smaller ones.
   std::ranges::rotate(gears, gears.begin() + static_cast<std::ptrdiff_t>(gears.size() / 2));
   return gears;
 }
 
-// Sizes near and far, odd and even: ratios that round down, up and otherwise differ at some of them.
+// Sizes near and far, odd and even: ratios that round down, up and otherwise differ at some of them. By 32, for models
+// that only take multiples of it.
 Sizes variations(std::int64_t size, std::int64_t largest) {
   Sizes varied;
   for (const std::int64_t other :
        {size + 1, size * 2, size - size / 3, size / 2, size * 2 + 7, size + 3, size + 2, size + 5,
-        size * 3 / 2 + 4, size - 1, size - 3, size / 4 + 1, size * 3, size - 2}) {
+        size * 3 / 2 + 4, size - 1, size - 3, size / 4 + 1, size * 3, size - 2, size + 32,
+        size - 32}) {
     const bool fits = other > 0 && other != size && (largest == 0 || other <= largest);
     if (fits && std::ranges::find(varied, other) == varied.end()) varied.push_back(other);
   }

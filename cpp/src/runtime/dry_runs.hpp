@@ -35,13 +35,13 @@ struct ShapedModel {
   Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
 };
 
-/// Whether sizes that nobody named may be tried: those with which a row has at most 16 MiB of inputs, or four times what
+/// Whether sizes that nobody named may be tried: those with which a row has at most 64 MiB of inputs, or four times what
 /// it has at sizes that are `sure` to run. Many free dimensions multiply.
 bool may_be_tried(const ModelSpec& spec, const std::vector<std::int64_t>& sizes,
                   const std::vector<std::int64_t>& sure);
 
 /// Sets `sizes` and `ragged_length`: those of the examples, else of a gear from the middle one on, else for
-/// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 with which one row runs. A failure: none
+/// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 that may be tried and one row runs with. A failure: none
 /// does; it is the first one seen.
 Failure find_sizes(ShapedModel& model, const ShapePlan& shapes);
 

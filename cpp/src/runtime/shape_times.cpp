@@ -4,11 +4,14 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include <dynbatch/error.hpp>
 
 #include "base/platform.hpp"
 #include "kernels/batch_inputs.hpp"
@@ -24,8 +27,10 @@ constexpr std::size_t kMostSizes = 8;
 constexpr std::size_t kFewSizes = 3;
 constexpr Nanoseconds kBudget = 5'000'000'000;
 constexpr Nanoseconds kLoneBudget = 2'000'000'000;
-constexpr double kShortRun = 0.02;  // seconds
-constexpr double kLoneRuns = 6.0;   // of a size whose runs are long
+constexpr std::size_t kMostUnnamedBytes = std::size_t{256}
+                                          << 20;  // of a batch at sizes that nobody named
+constexpr double kShortRun = 0.02;                // seconds
+constexpr double kLoneRuns = 6.0;                 // of a size whose runs are long
 // How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
 constexpr std::int64_t kUsualLength = 128;
 
@@ -49,23 +54,26 @@ double weighed_elements(const ShapePlan& shapes, const Sizes& sizes) {
 // so meet; of four where none is, and each size only has its own largest batch.
 std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan& shapes) {
   const bool any_padded = std::ranges::find(shapes.padded, true) != shapes.padded.end();
-  const bool limited = std::ranges::any_of(shapes.largest, [](auto size) { return size != 0; });
   const std::size_t shift = any_padded ? 1 : 2;
   const std::size_t most = any_padded ? kMostSizes : kFewSizes;
   std::vector<Sizes> steps;
   for (std::size_t step = 0; step < most; ++step) {
     Sizes sizes = model.sizes;
+    Sizes named = model.sizes;
     for (const std::size_t i : shapes.weighed()) {
       const std::int64_t limit = shapes.largest[i] != 0    ? shapes.largest[i]
                                  : model.samples.made_up() ? std::max(sizes[i], kUsualLength)
                                                            : sizes[i];
       sizes[i] = limit;
-      if (step == 0) continue;
-      const auto below =
-          std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
-      sizes[i] = std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (shift * step - 1)));
+      if (step > 0) {
+        const auto below =
+            std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit - 1)));
+        sizes[i] =
+            std::max<std::int64_t>(1, static_cast<std::int64_t>(below >> (shift * step - 1)));
+      }
+      if (shapes.largest[i] != 0) named[i] = sizes[i];
     }
-    if (!limited && !may_be_tried(model.spec, sizes, model.sizes)) continue;
+    if (!may_be_tried(model.spec, sizes, named)) continue;
     if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
   }
   std::ranges::reverse(steps);
@@ -120,6 +128,23 @@ std::vector<std::size_t> order_of(const std::vector<Column>& columns) {
   return order;
 }
 
+// Of all batched inputs; `row` are the shapes for one row.
+std::size_t input_bytes(const ModelSpec& spec, std::size_t batch, const std::vector<Shape>& row) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    const TensorSpec& input = spec.inputs[i];
+    if (input.shared) continue;
+    const std::size_t element_bytes = size_of(input.dtype);
+    if (is_counted(input.made)) {
+      const std::vector<Shape> requests(batch, row[input.source]);
+      bytes += count_elements(batch_input_shape(input.made, requests)) * element_bytes;
+    } else {
+      bytes += count_elements(row[i]) * batch * element_bytes;
+    }
+  }
+  return bytes;
+}
+
 // Runs batches of one column, gathered anew for each.
 class ColumnTimer {
  public:
@@ -128,18 +153,20 @@ class ColumnTimer {
       samples_.push_back(model.sample(i, column.sizes));
   }
 
-  /// Each batch once, rising while all its runs fit into `budget` (the first in any case), then three times
-  /// in rounds.
-  Failure time(Nanoseconds budget) {
+  /// Each batch once, rising while all its runs fit into `budget` and its inputs into `most_bytes` (the first in any
+  /// case), then three times in rounds.
+  Failure time(Nanoseconds budget, std::size_t most_bytes) {
     std::vector<std::size_t> batches = column_.batches;
     std::ranges::sort(batches);
+    const std::vector<Shape> row = model_.samples.shapes_at(0, column_.sizes, model_.ragged_length);
     std::map<std::size_t, std::vector<Nanoseconds>> times;
     double left = static_cast<double>(budget);
     double per_row = 0.0;
     Failure failure;
     for (const std::size_t batch : batches) {
       const double foreseen = per_row * static_cast<double>(batch * (1 + kTimedRuns));
-      if (!times.empty() && foreseen > left) break;
+      const bool fits = foreseen <= left && input_bytes(model_.spec, batch, row) <= most_bytes;
+      if (!times.empty() && !fits) break;
       Nanoseconds first = 0;  // also sets memory up
       failure = run(batch, first);
       if (failure) break;
@@ -195,23 +222,6 @@ class ColumnTimer {
   Column& column_;
   std::vector<SampleRow> samples_;
 };
-
-// Of all batched inputs; `row` are the shapes for one row.
-std::size_t input_bytes(const ModelSpec& spec, std::size_t batch, const std::vector<Shape>& row) {
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
-    const TensorSpec& input = spec.inputs[i];
-    if (input.shared) continue;
-    const std::size_t element_bytes = size_of(input.dtype);
-    if (is_counted(input.made)) {
-      const std::vector<Shape> requests(batch, row[input.source]);
-      bytes += count_elements(batch_input_shape(input.made, requests)) * element_bytes;
-    } else {
-      bytes += count_elements(row[i]) * batch * element_bytes;
-    }
-  }
-  return bytes;
-}
 
 // The measured time of the batch nearest to `rows`, scaled to it.
 double scaled(const std::map<std::size_t, double>& seconds, std::size_t rows) {
@@ -273,8 +283,11 @@ Failure time_columns(ShapedModel& model, const ShapePlan& shapes, std::vector<Co
     if (any && left <= 0) break;
     // Half of it for the sizes that decide the cap; the others share the rest.
     const auto shares = static_cast<Nanoseconds>(any ? order.size() - i : 2);
-    Failure failure = ColumnTimer(model, column).time(left / shares);
-    const bool refused_size = column.seconds.empty() && shapes.size_gears.empty();
+    const bool is_named = !shapes.size_gears.empty();
+    Failure failure =
+        ColumnTimer(model, column).time(left / shares, is_named ? SIZE_MAX : kMostUnnamedBytes);
+    const bool refused_size = column.seconds.empty() && !is_named && column.sizes != model.sizes &&
+                              failure.code != ErrorCode::model;
     if (failure && !first && !refused_size) first = std::move(failure);
     any = any || !column.seconds.empty();
   }

@@ -13,10 +13,12 @@ namespace dynbatch {
 namespace {
 
 using dynbatch::testing::error_of;
+using dynbatch::testing::failed;
 using dynbatch::testing::lines;
 using dynbatch::testing::only;
 using dynbatch::testing::padded;
 using dynbatch::testing::RunFunction;
+using dynbatch::testing::ShapedRun;
 using dynbatch::testing::Sizes;
 using dynbatch::testing::twice;
 using dynbatch::testing::warm_up_with;
@@ -78,6 +80,19 @@ TEST(ShapeTimes, SizesThatWereFoundToRunAreTimedWhereNoneOfOurChoiceDoes) {
   EXPECT_THAT(found.common.table.gears.front().sizes, ElementsAre(224));
   EXPECT_GE(found.common.table.cap, 1U);
   EXPECT_EQ(found.common.report.warning, "");
+}
+
+TEST(ShapeTimes, BatchThatFailsAtSizesThatRunIsToldAndIsAnErrorIfDemanded) {
+  const RunFunction run = [](ShapedRun& shaped) {
+    if (shaped.shape(0)[1] != 224) return failed("length not accepted");
+    return shaped.shape(0)[0] < 4 ? twice(shaped) : failed("too many rows");
+  };
+  BatchingOptions options;
+  options.gears = {4, 8};
+  EXPECT_THAT(warm_up_with(lines(), run, options).common.report.warning,
+              HasSubstr("too many rows"));
+  options.batching = Batching::always;
+  EXPECT_THAT(error_of(lines(), run, options), HasSubstr("too many rows"));
 }
 
 TEST(ShapeTimes, AtMostEightSizesAreTimedAndAllGearsStayInTheTable) {

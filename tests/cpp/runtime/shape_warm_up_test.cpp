@@ -77,20 +77,42 @@ TEST(ShapeWarmUp, NoRunIsLongerThanTheLimit) {
 }
 
 TEST(ShapeWarmUp, NoRowIsLargeUnlessSomebodyNamesItsSizes) {
-  ModelSpec spec = lines();  // with one dimension that counts five times
+  ModelSpec spec = lines();  // with one dimension that counts seven times
   for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]}) {
-    tensor->row_shape = Shape{-1, -1, -1, -1, -1};
-    tensor->dimensions = {0, 0, 0, 0, 0};
+    tensor->row_shape = Shape{-1, -1, -1, -1, -1, -1, -1};
+    tensor->dimensions = {0, 0, 0, 0, 0, 0, 0};
   }
   std::vector<std::int64_t> sizes;
   const RunFunction run = [&](ShapedRun& shaped) {
     sizes.push_back(shaped.shape(0)[1]);
     return twice(shaped);
   };
-  warm_up_with(spec, run);
+  BatchingOptions options;
+  options.max_batch_size = 4;
+  warm_up_with(spec, run, options);
   ASSERT_FALSE(sizes.empty());
-  EXPECT_EQ(sizes.front(), 16);  // 4 MiB; 32 and 64 would be 128 MiB and 4 GiB
-  EXPECT_THAT(sizes, Each(Le(21)));
+  EXPECT_EQ(sizes.front(), 8);  // 8 MiB; 16 would be 1 GiB
+  EXPECT_THAT(sizes, Each(Le(10)));
+}
+
+TEST(ShapeWarmUp, SizesThatSomebodyNamesDoNotMakeOthersLarge) {
+  ModelSpec spec = lines();
+  spec.dimensions = {{"length"}, {"side"}};
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]}) {
+    tensor->row_shape = Shape{-1, -1, -1, -1, -1, -1, -1};
+    tensor->dimensions = {0, 1, 1, 1, 1, 1, 1};
+  }
+  std::vector<std::int64_t> sides;
+  const RunFunction run = [&](ShapedRun& shaped) {
+    sides.push_back(shaped.shape(0)[2]);
+    return twice(shaped);
+  };
+  for (const BatchingOptions& options : {padded({2, 4}), padded({}, 4)}) {
+    sides.clear();
+    warm_up_with(spec, run, options);
+    ASSERT_FALSE(sides.empty());
+    EXPECT_THAT(sides, Each(Le(12)));  // 16 would be 256 MiB
+  }
 }
 
 TEST(ShapeWarmUp, ExactGearsAreTheOnlySizesThatRun) {
