@@ -33,8 +33,8 @@ double row_bytes(const ModelSpec& spec, const Sizes& sizes) {
   for (const TensorSpec& input : spec.inputs) {
     if (input.ragged || is_counted(input.made)) continue;
     double of_input = static_cast<double>(size_of(input.dtype));
-    for (const std::int64_t dim : shape_at(input, 1, sizes).dims())
-      of_input *= static_cast<double>(dim);
+    const Shape row = shape_at(input, 1, sizes);
+    for (const std::int64_t dim : row.dims()) of_input *= static_cast<double>(dim);
     bytes += of_input;
   }
   return bytes;
