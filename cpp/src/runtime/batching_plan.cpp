@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxRows = RequestQueue<StdPlatform, Part<StdPlatform>>::kMaxRows;
 constexpr std::size_t kDefaultMaxBatchSize = 32;
-constexpr std::size_t kDefaultQueueBytes = std::size_t{64} << 20;
 constexpr std::size_t kDefaultQueueRows = 1024;
 constexpr std::size_t kMaxBlocks = 4096;
 // Output blocks that readers may keep before results are copied out for them.

@@ -13,6 +13,8 @@
 namespace dynbatch {
 
 inline constexpr std::size_t kMaxGears = 100;
+/// Where rows wait, unless BatchingOptions::queue_bytes says otherwise.
+inline constexpr std::size_t kDefaultQueueBytes = std::size_t{64} << 20;
 /// Times that differ by less do not justify larger batches.
 inline constexpr double kWorthwhile = 1.03;
 

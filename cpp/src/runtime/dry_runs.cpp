@@ -16,7 +16,7 @@ using Sizes = std::vector<std::int64_t>;
 
 // Lengths of text, sides of images; small ones first, since larger ones take longer.
 constexpr std::array<std::int64_t, 7> kFirstSizes{32, 64, 16, 128, 224, 8, 1};
-constexpr double kMostTriedBytes = 64.0 * 1024 * 1024;  // of a row of sizes that nobody named
+constexpr double kMostTriedBytes = 64.0 * 1024 * 1024;  // of inputs, at sizes that nobody named
 constexpr std::size_t kFewestSizes = 3;                 // of a dimension, its first one included
 constexpr std::size_t kMostGears = 3;                   // that are run beside the first sizes
 // For the sizes beyond kFewestSizes, which tell apart what a few do not.
@@ -28,10 +28,12 @@ double elements(const Sizes& sizes) noexcept {
   return product;
 }
 
-double row_bytes(const ModelSpec& spec, const Sizes& sizes) {
+// Of the inputs that `counts` says.
+template <class Counts>
+double row_bytes(const ModelSpec& spec, const Sizes& sizes, Counts counts) {
   double bytes = 0.0;
   for (const TensorSpec& input : spec.inputs) {
-    if (input.ragged || is_counted(input.made)) continue;
+    if (input.ragged || is_counted(input.made) || !counts(input)) continue;
     double of_input = static_cast<double>(size_of(input.dtype));
     const Shape row = shape_at(input, 1, sizes);
     for (const std::int64_t dim : row.dims()) of_input *= static_cast<double>(dim);
@@ -59,13 +61,13 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
   }
   const Sizes ones(free.size(), 1);
   if (shapes.size_gears.empty()) {
-    if (!may_be_tried(model.spec, free, ones)) return {};
+    if (!may_be_tried(model, free, ones)) return {};
     return {free};
   }
   std::vector<Sizes> gears;
   for (const Sizes& gear : shapes.size_gears) {
     Sizes sizes = resolved(gear, free);
-    if (may_be_tried(model.spec, sizes, resolved(gear, ones))) gears.push_back(std::move(sizes));
+    if (may_be_tried(model, sizes, resolved(gear, ones))) gears.push_back(std::move(sizes));
   }
   std::ranges::stable_sort(gears, {}, elements);
   // From the middle one on, then the smaller ones.
@@ -131,15 +133,24 @@ void vary(DryRunner& runner, ShapedModel& model, const ShapePlan& shapes, std::s
     if (enough && (!padded || StdPlatform::now() > end)) break;
     Sizes sizes = model.sizes;
     sizes[dimension] = size;
-    if (!may_be_tried(model.spec, sizes, model.sizes)) continue;
+    if (!may_be_tried(model, sizes, model.sizes)) continue;
     if (!runner.run(rows, sizes)) accepted.push_back(size);
   }
 }
 
 }  // namespace
 
-bool may_be_tried(const ModelSpec& spec, const Sizes& sizes, const Sizes& sure) {
-  return row_bytes(spec, sizes) <= std::max(kMostTriedBytes, 4.0 * row_bytes(spec, sure));
+double queued_bytes(const ModelSpec& spec, const Sizes& sizes) {
+  return row_bytes(spec, sizes,
+                   [](const TensorSpec& input) { return input.made == Made::no && !input.shared; });
+}
+
+bool may_be_tried(const ShapedModel& model, const Sizes& sizes, const Sizes& sure) {
+  const auto bytes = [&](const Sizes& at) {
+    return static_cast<double>(model.filled_to(1)) *
+           row_bytes(model.spec, at, [](const TensorSpec&) { return true; });
+  };
+  return bytes(sizes) <= std::max(kMostTriedBytes, 4.0 * bytes(sure));
 }
 
 std::size_t ShapedModel::filled_to(std::size_t rows) const noexcept {
@@ -212,7 +223,12 @@ DryRuns run_dry(ShapedModel& model, const ShapePlan& shapes) {
 
 std::vector<Sizes> resolved_gears(const ShapedModel& model, const ShapePlan& shapes) {
   std::vector<Sizes> gears;
-  for (const Sizes& gear : shapes.size_gears) gears.push_back(resolved(gear, model.sizes));
+  const Sizes ones(model.sizes.size(), 1);
+  for (const Sizes& gear : shapes.size_gears) {
+    Sizes sizes = resolved(gear, model.sizes);
+    if (!model.samples.made_up() || may_be_tried(model, sizes, resolved(gear, ones)))
+      gears.push_back(std::move(sizes));
+  }
   std::ranges::stable_sort(gears, {}, elements);
   return gears;
 }

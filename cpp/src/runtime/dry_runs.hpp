@@ -2,6 +2,7 @@
 // the layout of its outputs follows.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,7 +23,8 @@ struct ShapedModel {
   const BatchingPlan& plan;
   const ShapeSamples& samples;
   ShapedTrial& trial;
-  std::vector<std::int64_t> sizes;  // which the model accepts; of the middle gear, if there are any
+  std::size_t queue_bytes;          // requests with larger rows are refused
+  std::vector<std::int64_t> sizes;  // which the model accepts: find_sizes
   std::int64_t ragged_length = 1;
 
   /// The rows that a batch of at least `rows` has: more where it must have the size of a gear.
@@ -35,14 +37,17 @@ struct ShapedModel {
   Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
 };
 
-/// Whether sizes that nobody named may be tried: those with which a row has at most 64 MiB of inputs, or four times what
-/// it has at sizes that are `sure` to run. Many free dimensions multiply.
-bool may_be_tried(const ModelSpec& spec, const std::vector<std::int64_t>& sizes,
+/// What a row takes of queue_bytes.
+double queued_bytes(const ModelSpec& spec, const std::vector<std::int64_t>& sizes);
+
+/// Whether sizes that nobody named may be tried: those with which the smallest batch has at most 64 MiB of inputs,
+/// or four times what it has at sizes that are `sure` to run. Many free dimensions multiply.
+bool may_be_tried(const ShapedModel& model, const std::vector<std::int64_t>& sizes,
                   const std::vector<std::int64_t>& sure);
 
-/// Sets `sizes` and `ragged_length`: those of the examples, else of a gear from the middle one on, else for
-/// dimensions without gears the first of 32, 64, 16, 128, 224, 8, 1 that may be tried and one row runs with. A failure: none
-/// does; it is the first one seen.
+/// Sets `sizes` and `ragged_length`: those of the examples, else of the first gear, from the middle one on, that
+/// one row runs with. Dimensions without gears are the first of 32, 64, 16, 128, 224, 8, 1. What may not be tried
+/// is left out. A failure: none runs; it is the first one seen.
 Failure find_sizes(ShapedModel& model, const ShapePlan& shapes);
 
 /// What was run, the first with the fewest rows at model.sizes. `obstacle` if a run with more rows failed.
@@ -51,10 +56,13 @@ struct DryRuns {
   std::string obstacle;
   /// Per dimension: the sizes that ran while the others had model.sizes, rising.
   std::vector<std::vector<std::int64_t>> accepted;
+
+  std::size_t largest_batch() const { return std::ranges::max(runs, {}, &DryRun::rows).rows; }
 };
 DryRuns run_dry(ShapedModel& model, const ShapePlan& shapes);
 
-/// Size gears, with model.sizes in dimensions without one, from the fewest elements to the most.
+/// Size gears, with model.sizes in dimensions without one, from the fewest elements to the most; without those that
+/// may not be tried so.
 std::vector<std::vector<std::int64_t>> resolved_gears(const ShapedModel& model,
                                                       const ShapePlan& shapes);
 

@@ -30,6 +30,9 @@ std::uint16_t to_float16(float value) noexcept {
                                     ((bits >> 13) & 0x3ff));
 }
 
+// Elements of a tensor that are drawn; those behind repeat them. A prime, so that rows do not all start alike.
+constexpr std::size_t kMostDrawn = (std::size_t{1} << 20) - 3;
+
 template <class T>
 void put(std::byte* to, T value) noexcept {
   std::memcpy(to, &value, sizeof value);
@@ -41,7 +44,8 @@ void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random
   std::normal_distribution<float> normal;
   std::bernoulli_distribution coin;
   const std::size_t size = size_of(dtype);
-  for (std::size_t at = 0; at + size <= bytes.size(); at += size) {
+  const std::size_t drawn = std::min(bytes.size(), kMostDrawn * size);
+  for (std::size_t at = 0; at + size <= drawn; at += size) {
     std::byte* const to = bytes.data() + at;
     switch (dtype) {
       case DataType::float32: put(to, normal(random)); break;
@@ -53,6 +57,8 @@ void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random
         put(to, static_cast<std::uint8_t>(coin(random) ? 1 : 0));  // little-endian
     }
   }
+  for (std::size_t at = drawn; at < bytes.size(); at += drawn)
+    std::memcpy(bytes.data() + at, bytes.data(), std::min(drawn, bytes.size() - at));
 }
 
 SampleRows::SampleRows(const ModelSpec& spec, const std::vector<InputView>& examples)

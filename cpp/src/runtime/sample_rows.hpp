@@ -14,7 +14,8 @@ namespace dynbatch {
 /// The same values in every process, so that a warning can be repeated.
 inline constexpr std::mt19937::result_type kSampleSeed = 20250101;
 
-/// Normal floats; integers and booleans from {0, 1}, which are valid ids and masks in most models.
+/// Normal floats; integers and booleans from {0, 1}, which are valid ids and masks in most models. The first 2^20 - 3
+/// elements are drawn, and then repeated.
 void make_up(std::vector<std::byte>& bytes, DataType dtype, std::mt19937& random);
 
 class SampleRows {

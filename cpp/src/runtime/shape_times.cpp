@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/platform.hpp"
 #include "kernels/batch_inputs.hpp"
 #include "runtime/lone_runs.hpp"
+#include "runtime/shape_plan.hpp"
 
 namespace dynbatch {
 namespace {
@@ -37,6 +39,7 @@ constexpr std::int64_t kUsualLength = 128;
 /// Batches at the same sizes.
 struct Column {
   Sizes sizes;
+  bool named = false;                     // by gears, limits or examples, all of them
   double elements = 1.0;                  // of the weighed dimensions
   std::vector<std::size_t> batches;       // as in the table
   std::map<std::size_t, double> seconds;  // by batch size; of those that were measured
@@ -73,16 +76,27 @@ std::vector<Sizes> powers_below_limit(const ShapedModel& model, const ShapePlan&
       }
       if (shapes.largest[i] != 0) named[i] = sizes[i];
     }
-    if (!may_be_tried(model.spec, sizes, named)) continue;
+    if (!may_be_tried(model, sizes, named)) continue;
+    if (queued_bytes(model.spec, sizes) > static_cast<double>(model.queue_bytes)) continue;
     if (steps.empty() || steps.back() != sizes) steps.push_back(std::move(sizes));
   }
   std::ranges::reverse(steps);
   return steps;
 }
 
+// With a gear's own sizes, if it is one: 0 where it has none.
+bool are_named(const ShapedModel& model, const ShapePlan& shapes, const Sizes& gear) {
+  if (!model.samples.made_up()) return true;
+  for (std::size_t d = 0; d < shapes.largest.size(); ++d) {
+    if (shapes.largest[d] == 0 && (gear.empty() || gear[d] == 0)) return false;
+  }
+  return true;
+}
+
 Column column_at(const ShapedModel& model, const ShapePlan& shapes, Sizes sizes,
-                 std::size_t own_batch = 0) {
+                 const Sizes& gear = {}, std::size_t own_batch = 0) {
   Column column;
+  column.named = are_named(model, shapes, gear);
   column.elements = weighed_elements(shapes, sizes);
   column.sizes = std::move(sizes);
   column.batches = own_batch != 0 ? std::vector{own_batch} : model.plan.gears;
@@ -100,7 +114,8 @@ std::vector<Column> columns_of(const ShapedModel& model, const ShapePlan& shapes
     for (std::size_t d = 0; d < sizes.size(); ++d) {
       if (sizes[d] == 0) sizes[d] = model.sizes[d];
     }
-    columns.push_back(column_at(model, shapes, std::move(sizes), shapes.gear_batches[i]));
+    columns.push_back(
+        column_at(model, shapes, std::move(sizes), shapes.size_gears[i], shapes.gear_batches[i]));
   }
   return columns;
 }
@@ -148,14 +163,11 @@ std::size_t input_bytes(const ModelSpec& spec, std::size_t batch, const std::vec
 // Runs batches of one column, gathered anew for each.
 class ColumnTimer {
  public:
-  ColumnTimer(ShapedModel& model, Column& column) : model_(model), column_(column) {
-    for (std::size_t i = 0; i < ShapeSamples::kSamples; ++i)
-      samples_.push_back(model.sample(i, column.sizes));
-  }
+  ColumnTimer(ShapedModel& model, Column& column) : model_(model), column_(column) {}
 
-  /// Each batch once, rising while all its runs fit into `budget` and its inputs into `most_bytes` (the first in any
-  /// case), then three times in rounds.
-  Failure time(Nanoseconds budget, std::size_t most_bytes) {
+  /// Each batch once, rising while all its runs fit into `budget` (the first in any case) and its inputs into memory,
+  /// then three times in rounds.
+  Failure time(Nanoseconds budget) {
     std::vector<std::size_t> batches = column_.batches;
     std::ranges::sort(batches);
     const std::vector<Shape> row = model_.samples.shapes_at(0, column_.sizes, model_.ragged_length);
@@ -165,8 +177,8 @@ class ColumnTimer {
     Failure failure;
     for (const std::size_t batch : batches) {
       const double foreseen = per_row * static_cast<double>(batch * (1 + kTimedRuns));
-      const bool fits = foreseen <= left && input_bytes(model_.spec, batch, row) <= most_bytes;
-      if (!times.empty() && !fits) break;
+      if (!times.empty() && foreseen > left) break;
+      if (!fits(batch, row)) break;
       Nanoseconds first = 0;  // also sets memory up
       failure = run(batch, first);
       if (failure) break;
@@ -211,16 +223,30 @@ class ColumnTimer {
   }
 
  private:
+  // Whether it may take the memory that it needs.
+  bool fits(std::size_t batch, const std::vector<Shape>& row) const {
+    const bool ran_before = column_.sizes == model_.sizes && batch == model_.filled_to(1);
+    return column_.named || ran_before || input_bytes(model_.spec, batch, row) <= kMostUnnamedBytes;
+  }
+
   Failure run(std::size_t batch, Nanoseconds& elapsed, bool alone = false) {
+    for (std::size_t i = samples_.size(); i < ShapeSamples::kSamples; ++i)
+      samples_.push_back(model_.sample(i, column_.sizes));
     std::vector<const SampleRow*> rows;
     for (std::size_t row = 0; row < batch; ++row) rows.push_back(&samples_[row % samples_.size()]);
     model_.trial.gather(rows, column_.sizes);
-    return model_.trial.run(&elapsed, alone);
+    Failure failure = model_.trial.run(&elapsed, alone);
+    if (failure) {
+      const std::string at = sizes_in_words(model_.spec, column_.sizes);
+      failure.message = "a batch of " + std::to_string(batch) + (at.empty() ? "" : " at " + at) +
+                        ": " + failure.message;
+    }
+    return failure;
   }
 
   ShapedModel& model_;
   Column& column_;
-  std::vector<SampleRow> samples_;
+  std::vector<SampleRow> samples_;  // made for the first run
 };
 
 // The measured time of the batch nearest to `rows`, scaled to it.
@@ -283,11 +309,9 @@ Failure time_columns(ShapedModel& model, const ShapePlan& shapes, std::vector<Co
     if (any && left <= 0) break;
     // Half of it for the sizes that decide the cap; the others share the rest.
     const auto shares = static_cast<Nanoseconds>(any ? order.size() - i : 2);
-    const bool is_named = !shapes.size_gears.empty();
-    Failure failure =
-        ColumnTimer(model, column).time(left / shares, is_named ? SIZE_MAX : kMostUnnamedBytes);
-    const bool refused_size = column.seconds.empty() && !is_named && column.sizes != model.sizes &&
-                              failure.code != ErrorCode::model;
+    Failure failure = ColumnTimer(model, column).time(left / shares);
+    const bool refused_size = column.seconds.empty() && shapes.size_gears.empty() &&
+                              column.sizes != model.sizes && failure.code != ErrorCode::model;
     if (failure && !first && !refused_size) first = std::move(failure);
     any = any || !column.seconds.empty();
   }
@@ -333,7 +357,7 @@ ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes) {
   if (!any_measured && shapes.size_gears.empty()) {
     // None of our own choice runs: those that were found to.
     columns = {column_at(model, shapes, model.sizes)};
-    times.failure = time_columns(model, shapes, columns, {0});
+    if (!times.failure) times.failure = time_columns(model, shapes, columns, {0});
   }
   times.measured_cap = cap_of(columns);
   times.least_lone_work = least_lone_work(model, columns);

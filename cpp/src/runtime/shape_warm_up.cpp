@@ -1,8 +1,10 @@
 #include "runtime/shape_warm_up.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <dynbatch/error.hpp>
 
@@ -54,10 +56,16 @@ class ShapeWarmUpRun {
         shapes_(shapes),
         samples_(spec_, options.examples),
         trial_(executor),
-        model_{.spec = spec_, .plan = plan, .samples = samples_, .trial = trial_, .sizes = {}} {}
+        model_{.spec = spec_,
+               .plan = plan,
+               .samples = samples_,
+               .trial = trial_,
+               .queue_bytes = options.queue_bytes.value_or(kDefaultQueueBytes),
+               .sizes = {}} {}
 
   ShapeWarmUp run() {
     check_examples(shapes_, spec_, samples_);
+    check_rows();
     const Failure failure = find_sizes(model_, shapes_);
     if (!failure) dry_ = run_dry(model_, shapes_);
     if (failure || !dry_.obstacle.empty()) {
@@ -78,6 +86,18 @@ class ShapeWarmUpRun {
   GearTable& table() noexcept { return result_.common.table; }
   std::string ask_for_examples() const {
     return samples_.made_up() ? "pass example feeds (verify=feeds)" : "the examples were used";
+  }
+
+  // Whether the queue holds any row at all.
+  void check_rows() const {
+    constexpr double kCountable = 9e18;
+    const double least = queued_bytes(spec_, std::vector<std::int64_t>(spec_.dimensions.size(), 1));
+    if (least <= static_cast<double>(model_.queue_bytes)) return;
+    throw Error(ErrorCode::invalid_argument,
+                "queue_bytes: expected at least " +
+                    std::to_string(static_cast<std::uint64_t>(std::min(least, kCountable))) +
+                    ", the bytes of a row with 1 in each free dimension, got " +
+                    std::to_string(model_.queue_bytes));
   }
 
   // Nothing is known of the outputs, so that each request keeps a run to itself.
@@ -171,21 +191,23 @@ class ShapeWarmUpRun {
     table() = std::move(times.table);
     result_.cost = std::move(times.cost);
     result_.least_lone_work = times.least_lone_work;
-    const std::string why = times.failure.message;
     if (times.failure) {
-      const std::string message = "the model failed at warm-up: " + why + "; " + ask_for_examples();
+      const std::string message =
+          " model failed at warm-up with " + times.failure.message + "; " + ask_for_examples();
       if (times.failure.code == ErrorCode::model || model_.plan.filled ||
           options_.batching == Batching::always)
-        throw Error(ErrorCode::model, message);
-      add_warning(report(), "At a gear " + message + ".");
+        throw Error(ErrorCode::model, "the" + message);
+      add_warning(report(), "The" + message + ".");
     }
     const bool own_batches =
         std::ranges::any_of(shapes_.gear_batches, [](std::size_t batch) { return batch != 0; });
-    const bool by_time = options_.batching == Batching::automatic && times.measured_cap > 0 &&
-                         !times.failure && !model_.plan.filled && !own_batches;
-    table().cap = !report().merges ? 1
-                  : by_time        ? times.measured_cap
-                                   : std::min(model_.plan.largest, table().largest());
+    const bool by_runs =
+        options_.batching == Batching::automatic && !model_.plan.filled && !own_batches;
+    const std::size_t largest = std::min(model_.plan.largest, table().largest());
+    table().cap = !report().merges                    ? 1
+                  : by_runs && times.measured_cap > 0 ? times.measured_cap
+                  : by_runs && times.failure          ? std::min(largest, dry_.largest_batch())
+                                                      : largest;
   }
 
   // As small as the model accepts, so that it fits in most batches.

@@ -10,7 +10,6 @@
 namespace dynbatch {
 namespace {
 
-constexpr std::size_t kDefaultQueueBytes = std::size_t{64} << 20;
 constexpr std::size_t kDefaultQueueRows = 1024;
 constexpr std::size_t kMostRows = 65536;
 constexpr std::size_t kLeastArenaBytes = 4096;

@@ -89,10 +89,30 @@ TEST(ShapeTimes, BatchThatFailsAtSizesThatRunIsToldAndIsAnErrorIfDemanded) {
   };
   BatchingOptions options;
   options.gears = {4, 8};
-  EXPECT_THAT(warm_up_with(lines(), run, options).common.report.warning,
-              HasSubstr("too many rows"));
+  const ShapeWarmUp found = warm_up_with(lines(), run, options);
+  EXPECT_THAT(found.common.report.warning,
+              HasSubstr("warm-up with a batch of 4 at 'length'=224: too many rows"));
+  EXPECT_EQ(found.common.table.cap, 3U);  // the largest that ran
   options.batching = Batching::always;
   EXPECT_THAT(error_of(lines(), run, options), HasSubstr("too many rows"));
+}
+
+TEST(ShapeTimes, BatchThatFailsLeavesTheCapToThoseThatRan) {
+  BatchingOptions options;
+  options.gears = {1, 2, 4};
+  const RunFunction run = [](ShapedRun& shaped) {
+    return shaped.shape(0)[0] < 4 ? twice(shaped) : failed("too many rows");
+  };
+  const ShapeWarmUp found = warm_up_with(lines(), run, options);
+  EXPECT_THAT(found.common.report.warning, HasSubstr("a batch of 4"));
+  EXPECT_LE(found.common.table.cap, 2U);
+}
+
+TEST(ShapeTimes, BrokenContractIsAnErrorAtSizesOfOurChoiceToo) {
+  const RunFunction run = [](ShapedRun& shaped) {
+    return shaped.shape(0)[1] == 128 ? Failure{} : twice(shaped);
+  };
+  EXPECT_THAT(error_of(lines(), run, {}), HasSubstr("'length'=128"));
 }
 
 TEST(ShapeTimes, AtMostEightSizesAreTimedAndAllGearsStayInTheTable) {

@@ -31,6 +31,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Le;
+using ::testing::Lt;
 using ::testing::SizeIs;
 
 TEST(ShapeWarmUp, FillRowIsTheSmallestWithItsMask) {
@@ -83,16 +84,87 @@ TEST(ShapeWarmUp, NoRowIsLargeUnlessSomebodyNamesItsSizes) {
     tensor->dimensions = {0, 0, 0, 0, 0, 0, 0};
   }
   std::vector<std::int64_t> sizes;
+  std::vector<std::int64_t> batches;
+  const RunFunction run = [&](ShapedRun& shaped) {
+    batches.push_back(shaped.shape(0)[0]);
+    sizes.push_back(shaped.shape(0)[1]);
+    return twice(shaped);
+  };
+  BatchingOptions options;
+  options.gears = {1, 40};
+  warm_up_with(spec, run, options);
+  ASSERT_FALSE(sizes.empty());
+  EXPECT_EQ(sizes.front(), 8);  // 8 MiB; 16 would be 1 GiB
+  EXPECT_THAT(sizes, Each(Le(10)));
+  EXPECT_THAT(batches, Each(Le(3)));  // 40 would be 320 MiB
+}
+
+TEST(ShapeWarmUp, NoBatchThatIsAlwaysFullIsLargeUnlessSomebodyNamesItsSizes) {
+  ModelSpec spec = lines();
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]}) {
+    tensor->row_shape = Shape{-1, -1, -1, -1};
+    tensor->dimensions = {0, 0, 0, 0};
+  }
+  std::vector<std::int64_t> sizes;
   const RunFunction run = [&](ShapedRun& shaped) {
     sizes.push_back(shaped.shape(0)[1]);
     return twice(shaped);
   };
   BatchingOptions options;
-  options.max_batch_size = 4;
+  options.gears = {64};
+  options.fill = Fill::yes;
   warm_up_with(spec, run, options);
   ASSERT_FALSE(sizes.empty());
-  EXPECT_EQ(sizes.front(), 8);  // 8 MiB; 16 would be 1 GiB
-  EXPECT_THAT(sizes, Each(Le(10)));
+  EXPECT_EQ(sizes.front(), 16);  // 16 MiB; 32 would be 256
+  EXPECT_THAT(sizes, Each(Le(22)));
+}
+
+TEST(ShapeWarmUp, SizesWhoseRowsTheQueueDoesNotHoldAreNotTimed) {
+  std::vector<std::int64_t> sizes;
+  const RunFunction run = [&](ShapedRun& shaped) {
+    sizes.push_back(shaped.shape(0)[1]);
+    return twice(shaped);
+  };
+  BatchingOptions options = padded({}, 4096);
+  options.queue_bytes = 4096;
+  warm_up_with(lines(), run, options);
+  EXPECT_THAT(sizes, Contains(1024));
+  EXPECT_THAT(sizes, Each(Le(1024)));
+}
+
+TEST(ShapeWarmUp, RowsThatTheQueueNeverHoldsAreRefusedAtLoad) {
+  ModelSpec spec = lines();
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]})
+    tensor->row_shape = Shape{-1, std::int64_t{1} << 45};
+  spec.inputs[0].dimensions = {0, TensorSpec::kStatic};
+  EXPECT_THAT(error_of(spec, twice, {}, ErrorCode::invalid_argument),
+              HasSubstr("queue_bytes: expected at least 140737488355328, the bytes of a row with 1 "
+                        "in each free dimension, got 67108864"));
+}
+
+TEST(ShapeWarmUp, GearFarAboveTheOthersIsNotRunWithSizesThatNobodyNamed) {
+  ModelSpec spec = lines();
+  spec.dimensions = {{"length"}, {"side"}};
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]}) {
+    tensor->row_shape = Shape{-1, -1, -1};
+    tensor->dimensions = {0, 1, 1};
+  }
+  std::vector<std::int64_t> lengths;
+  const RunFunction run = [&](ShapedRun& shaped) {
+    lengths.push_back(shaped.shape(0)[1]);
+    return twice(shaped);
+  };
+  constexpr std::int64_t kFar = 131'072;  // 512 MiB where 'side' is 32
+  const ShapeWarmUp found = warm_up_with(spec, run, padded({16, kFar}));
+  EXPECT_THAT(lengths, Contains(16));
+  EXPECT_THAT(lengths, Each(Lt(kFar)));
+  EXPECT_THAT(found.common.table.gears.back().sizes, ElementsAre(kFar, 32));
+}
+
+TEST(ShapeWarmUp, ModelThatTakesMultiplesOf32IsPaddedUpToAGear) {
+  const ShapeWarmUp found = warm_up_with(
+      lines(), only([](std::int64_t length) { return length % 32 == 0; }), padded({32, 256}));
+  EXPECT_EQ(found.common.report.warning, "");
 }
 
 TEST(ShapeWarmUp, SizesThatSomebodyNamesDoNotMakeOthersLarge) {
