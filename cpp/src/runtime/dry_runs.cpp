@@ -16,9 +16,11 @@ using Sizes = std::vector<std::int64_t>;
 
 // Lengths of text, sides of images; small ones first, since larger ones take longer.
 constexpr std::array<std::int64_t, 7> kFirstSizes{32, 64, 16, 128, 224, 8, 1};
-constexpr double kMostTriedBytes = 64.0 * 1024 * 1024;  // of inputs, at sizes that nobody named
-constexpr std::size_t kFewestSizes = 3;                 // of a dimension, its first one included
-constexpr std::size_t kMostGears = 3;                   // that are run beside the first sizes
+// Of the inputs of a batch, at sizes that nobody named.
+constexpr double kMostTriedBytes = 64.0 * 1024 * 1024;
+constexpr double kMostIfNeedBe = 256.0 * 1024 * 1024;  // where no smaller ones run
+constexpr std::size_t kFewestSizes = 3;                // of a dimension, its first one included
+constexpr std::size_t kMostGears = 3;                  // that are run beside the first sizes
 // For the sizes beyond kFewestSizes, which tell apart what a few do not.
 constexpr Nanoseconds kBudget = 3'000'000'000;
 
@@ -51,9 +53,18 @@ Sizes resolved(const Sizes& gear, const Sizes& free) {
   return sizes;
 }
 
+bool may_be_tried(const ShapedModel& model, const Sizes& sizes, const Sizes& sure,
+                  double most_bytes) {
+  const auto bytes = [&](const Sizes& at) {
+    return static_cast<double>(model.filled_to(1)) *
+           row_bytes(model.spec, at, [](const TensorSpec&) { return true; });
+  };
+  return bytes(sizes) <= std::max(most_bytes, 4.0 * bytes(sure));
+}
+
 // The sizes that may be the first to run, in the order of trial, for one size of dimensions without gears.
 std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
-                              std::int64_t free_size) {
+                              std::int64_t free_size, double most_bytes) {
   if (!model.samples.made_up()) return {model.samples.example_sizes()};
   Sizes free(model.spec.dimensions.size(), free_size);
   for (std::size_t i = 0; i < free.size(); ++i) {
@@ -61,13 +72,14 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
   }
   const Sizes ones(free.size(), 1);
   if (shapes.size_gears.empty()) {
-    if (!may_be_tried(model, free, ones)) return {};
+    if (!may_be_tried(model, free, ones, most_bytes)) return {};
     return {free};
   }
   std::vector<Sizes> gears;
   for (const Sizes& gear : shapes.size_gears) {
     Sizes sizes = resolved(gear, free);
-    if (may_be_tried(model, sizes, resolved(gear, ones))) gears.push_back(std::move(sizes));
+    if (may_be_tried(model, sizes, resolved(gear, ones), most_bytes))
+      gears.push_back(std::move(sizes));
   }
   std::ranges::stable_sort(gears, {}, elements);
   // From the middle one on, then the smaller ones.
@@ -146,11 +158,7 @@ double queued_bytes(const ModelSpec& spec, const Sizes& sizes) {
 }
 
 bool may_be_tried(const ShapedModel& model, const Sizes& sizes, const Sizes& sure) {
-  const auto bytes = [&](const Sizes& at) {
-    return static_cast<double>(model.filled_to(1)) *
-           row_bytes(model.spec, at, [](const TensorSpec&) { return true; });
-  };
-  return bytes(sizes) <= std::max(kMostTriedBytes, 4.0 * bytes(sure));
+  return may_be_tried(model, sizes, sure, kMostTriedBytes);
 }
 
 std::size_t ShapedModel::filled_to(std::size_t rows) const noexcept {
@@ -175,18 +183,20 @@ Failure find_sizes(ShapedModel& model, const ShapePlan& shapes) {
   Failure first;
   std::vector<Sizes> tried;
   const bool has_ragged = std::ranges::any_of(model.spec.inputs, &TensorSpec::ragged);
-  for (const std::int64_t free_size : kFirstSizes) {
-    model.ragged_length = free_size;
-    for (const Sizes& sizes : candidates(model, shapes, free_size)) {
-      if (!has_ragged && std::ranges::find(tried, sizes) != tried.end()) continue;
-      tried.push_back(sizes);
-      const SampleRow row = model.sample(0, sizes);
-      Failure failure = model.run({&row}, sizes);
-      if (!failure) {
-        model.sizes = sizes;
-        return {};
+  for (const double most_bytes : {kMostTriedBytes, kMostIfNeedBe}) {
+    for (const std::int64_t free_size : kFirstSizes) {
+      model.ragged_length = free_size;
+      for (const Sizes& sizes : candidates(model, shapes, free_size, most_bytes)) {
+        if (!has_ragged && std::ranges::find(tried, sizes) != tried.end()) continue;
+        tried.push_back(sizes);
+        const SampleRow row = model.sample(0, sizes);
+        Failure failure = model.run({&row}, sizes);
+        if (!failure) {
+          model.sizes = sizes;
+          return {};
+        }
+        if (!first) first = std::move(failure);
       }
-      if (!first) first = std::move(failure);
     }
   }
   return first;

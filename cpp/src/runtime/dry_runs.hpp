@@ -47,7 +47,8 @@ bool may_be_tried(const ShapedModel& model, const std::vector<std::int64_t>& siz
 
 /// Sets `sizes` and `ragged_length`: those of the examples, else of the first gear, from the middle one on, that
 /// one row runs with. Dimensions without gears are the first of 32, 64, 16, 128, 224, 8, 1. What may not be tried
-/// is left out. A failure: none runs; it is the first one seen.
+/// is left out, but for batches of up to 256 MiB where nothing smaller runs. A failure: none runs; it is the first
+/// one seen.
 Failure find_sizes(ShapedModel& model, const ShapePlan& shapes);
 
 /// What was run, the first with the fewest rows at model.sizes. `obstacle` if a run with more rows failed.

@@ -29,10 +29,9 @@ constexpr std::size_t kMostSizes = 8;
 constexpr std::size_t kFewSizes = 3;
 constexpr Nanoseconds kBudget = 5'000'000'000;
 constexpr Nanoseconds kLoneBudget = 2'000'000'000;
-constexpr std::size_t kMostUnnamedBytes = std::size_t{256}
-                                          << 20;  // of a batch at sizes that nobody named
-constexpr double kShortRun = 0.02;                // seconds
-constexpr double kLoneRuns = 6.0;                 // of a size whose runs are long
+constexpr std::size_t kMostBytes = std::size_t{256} << 20;  // of the inputs of a batch
+constexpr double kShortRun = 0.02;                          // seconds
+constexpr double kLoneRuns = 6.0;                           // of a size whose runs are long
 // How long rows may be where neither a limit nor an example tells; times beyond are the cost table's guess.
 constexpr std::int64_t kUsualLength = 128;
 
@@ -225,8 +224,10 @@ class ColumnTimer {
  private:
   // Whether it may take the memory that it needs.
   bool fits(std::size_t batch, const std::vector<Shape>& row) const {
+    const bool smallest = batch == std::ranges::min(column_.batches);
     const bool ran_before = column_.sizes == model_.sizes && batch == model_.filled_to(1);
-    return column_.named || ran_before || input_bytes(model_.spec, batch, row) <= kMostUnnamedBytes;
+    return ran_before || (column_.named && smallest) ||
+           input_bytes(model_.spec, batch, row) <= std::max(kMostBytes, model_.queue_bytes);
   }
 
   Failure run(std::size_t batch, Nanoseconds& elapsed, bool alone = false) {
@@ -312,7 +313,8 @@ Failure time_columns(ShapedModel& model, const ShapePlan& shapes, std::vector<Co
     Failure failure = ColumnTimer(model, column).time(left / shares);
     const bool refused_size = column.seconds.empty() && shapes.size_gears.empty() &&
                               column.sizes != model.sizes && failure.code != ErrorCode::model;
-    if (failure && !first && !refused_size) first = std::move(failure);
+    const bool worse = !first || (failure.code == ErrorCode::model && first.code != failure.code);
+    if (failure && worse && !refused_size) first = std::move(failure);
     any = any || !column.seconds.empty();
   }
   return first;

@@ -23,8 +23,9 @@ struct ShapeTimes {
 };
 
 /// Runs the middle sizes first, then the others, at most 8 in all, each batch once and then three times; stops
-/// before a run that would exceed 5 s in all, but for the first, and before one with more than 256 MiB of inputs at
-/// sizes that nobody named, unless it ran before. Then, if lone runs are on offer, the smallest
+/// before a run that would exceed 5 s in all, but for the first, and before one with more inputs than 256 MiB or
+/// queue_bytes: so much is not merged. The smallest batch runs in any case at sizes that somebody named or that ran
+/// before. Then, if lone runs are on offer, the smallest
 /// batch of each of the sizes with and without all CPUs, for 2 s at most.
 ShapeTimes time_shapes(ShapedModel& model, const ShapePlan& shapes);
 

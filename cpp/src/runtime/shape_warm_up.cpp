@@ -206,7 +206,7 @@ class ShapeWarmUpRun {
     const std::size_t largest = std::min(model_.plan.largest, table().largest());
     table().cap = !report().merges                    ? 1
                   : by_runs && times.measured_cap > 0 ? times.measured_cap
-                  : by_runs && times.failure          ? std::min(largest, dry_.largest_batch())
+                  : by_runs                           ? std::min(largest, dry_.largest_batch())
                                                       : largest;
   }
 

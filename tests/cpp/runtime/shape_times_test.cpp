@@ -115,6 +115,14 @@ TEST(ShapeTimes, BrokenContractIsAnErrorAtSizesOfOurChoiceToo) {
   EXPECT_THAT(error_of(lines(), run, {}), HasSubstr("'length'=128"));
 }
 
+TEST(ShapeTimes, BrokenContractIsAnErrorAfterAnotherFailureToo) {
+  const RunFunction run = [](ShapedRun& shaped) {
+    if (shaped.shape(0)[1] == 128) return Failure{};
+    return shaped.shape(0)[0] < 4 ? twice(shaped) : failed("too many rows");
+  };
+  EXPECT_THAT(error_of(lines(), run, {}), HasSubstr("'length'=128"));
+}
+
 TEST(ShapeTimes, AtMostEightSizesAreTimedAndAllGearsStayInTheTable) {
   Sizes gears;
   for (std::int64_t size = 10; size < 30; ++size) gears.push_back(size);

@@ -91,12 +91,13 @@ TEST(ShapeWarmUp, NoRowIsLargeUnlessSomebodyNamesItsSizes) {
     return twice(shaped);
   };
   BatchingOptions options;
-  options.gears = {1, 40};
-  warm_up_with(spec, run, options);
+  options.gears = {40};
+  const ShapeWarmUp found = warm_up_with(spec, run, options);
   ASSERT_FALSE(sizes.empty());
   EXPECT_EQ(sizes.front(), 8);  // 8 MiB; 16 would be 1 GiB
   EXPECT_THAT(sizes, Each(Le(10)));
   EXPECT_THAT(batches, Each(Le(3)));  // 40 would be 320 MiB
+  EXPECT_EQ(found.common.table.cap, 3U);
 }
 
 TEST(ShapeWarmUp, NoBatchThatIsAlwaysFullIsLargeUnlessSomebodyNamesItsSizes) {
@@ -117,6 +118,20 @@ TEST(ShapeWarmUp, NoBatchThatIsAlwaysFullIsLargeUnlessSomebodyNamesItsSizes) {
   ASSERT_FALSE(sizes.empty());
   EXPECT_EQ(sizes.front(), 16);  // 16 MiB; 32 would be 256
   EXPECT_THAT(sizes, Each(Le(22)));
+}
+
+TEST(ShapeWarmUp, LargeBatchesAreTriedWhereNoSmallerOneRuns) {
+  ModelSpec spec = lines();  // of three channels and two equal sides
+  for (auto* const tensor : {&spec.inputs[0], &spec.outputs[0]})
+    tensor->row_shape = Shape{3, -1, -1};
+  spec.inputs[0].dimensions = {TensorSpec::kStatic, 0, 0};
+  const RunFunction run = [](ShapedRun& shaped) {
+    return shaped.shape(0)[2] == 224 ? twice(shaped) : failed("side not accepted");
+  };
+  BatchingOptions options;
+  options.gears = {128};  // 74 MiB
+  options.fill = Fill::yes;
+  EXPECT_THAT(warm_up_with(spec, run, options).cost.elements(), ElementsAre(224));
 }
 
 TEST(ShapeWarmUp, SizesWhoseRowsTheQueueDoesNotHoldAreNotTimed) {
