@@ -44,15 +44,6 @@ double row_bytes(const ModelSpec& spec, const Sizes& sizes, Counts counts) {
   return bytes;
 }
 
-// A gear with `free` in dimensions where it takes any size.
-Sizes resolved(const Sizes& gear, const Sizes& free) {
-  Sizes sizes = gear;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 0) sizes[i] = free[i];
-  }
-  return sizes;
-}
-
 bool may_be_tried(const ShapedModel& model, const Sizes& sizes, const Sizes& sure,
                   double most_bytes) {
   const auto bytes = [&](const Sizes& at) {
@@ -60,6 +51,20 @@ bool may_be_tried(const ShapedModel& model, const Sizes& sizes, const Sizes& sur
            row_bytes(model.spec, at, [](const TensorSpec&) { return true; });
   };
   return bytes(sizes) <= std::max(most_bytes, 4.0 * bytes(sure));
+}
+
+// Size gears that may be tried with `free`, from the fewest elements to the most.
+std::vector<Sizes> gears_with(const ShapedModel& model, const ShapePlan& shapes, const Sizes& free,
+                              double most_bytes) {
+  const Sizes ones(free.size(), 1);
+  std::vector<Sizes> gears;
+  for (const Sizes& gear : shapes.size_gears) {
+    Sizes sizes = resolved(gear, free);
+    if (!model.samples.made_up() || may_be_tried(model, sizes, resolved(gear, ones), most_bytes))
+      gears.push_back(std::move(sizes));
+  }
+  std::ranges::stable_sort(gears, {}, elements);
+  return gears;
 }
 
 // The sizes that may be the first to run, in the order of trial, for one size of dimensions without gears.
@@ -70,18 +75,11 @@ std::vector<Sizes> candidates(const ShapedModel& model, const ShapePlan& shapes,
   for (std::size_t i = 0; i < free.size(); ++i) {
     if (shapes.largest[i] != 0) free[i] = std::min(free[i], shapes.largest[i]);
   }
-  const Sizes ones(free.size(), 1);
   if (shapes.size_gears.empty()) {
-    if (!may_be_tried(model, free, ones, most_bytes)) return {};
+    if (!may_be_tried(model, free, Sizes(free.size(), 1), most_bytes)) return {};
     return {free};
   }
-  std::vector<Sizes> gears;
-  for (const Sizes& gear : shapes.size_gears) {
-    Sizes sizes = resolved(gear, free);
-    if (may_be_tried(model, sizes, resolved(gear, ones), most_bytes))
-      gears.push_back(std::move(sizes));
-  }
-  std::ranges::stable_sort(gears, {}, elements);
+  std::vector<Sizes> gears = gears_with(model, shapes, free, most_bytes);
   // From the middle one on, then the smaller ones.
   std::ranges::rotate(gears, gears.begin() + static_cast<std::ptrdiff_t>(gears.size() / 2));
   return gears;
@@ -151,6 +149,14 @@ void vary(DryRunner& runner, ShapedModel& model, const ShapePlan& shapes, std::s
 }
 
 }  // namespace
+
+Sizes resolved(const Sizes& gear, const Sizes& free) {
+  Sizes sizes = gear;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == 0) sizes[i] = free[i];
+  }
+  return sizes;
+}
 
 double queued_bytes(const ModelSpec& spec, const Sizes& sizes) {
   return row_bytes(spec, sizes,
@@ -232,15 +238,7 @@ DryRuns run_dry(ShapedModel& model, const ShapePlan& shapes) {
 }
 
 std::vector<Sizes> resolved_gears(const ShapedModel& model, const ShapePlan& shapes) {
-  std::vector<Sizes> gears;
-  const Sizes ones(model.sizes.size(), 1);
-  for (const Sizes& gear : shapes.size_gears) {
-    Sizes sizes = resolved(gear, model.sizes);
-    if (!model.samples.made_up() || may_be_tried(model, sizes, resolved(gear, ones)))
-      gears.push_back(std::move(sizes));
-  }
-  std::ranges::stable_sort(gears, {}, elements);
-  return gears;
+  return gears_with(model, shapes, model.sizes, kMostTriedBytes);
 }
 
 }  // namespace dynbatch

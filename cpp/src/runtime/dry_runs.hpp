@@ -37,6 +37,10 @@ struct ShapedModel {
   Failure run(std::vector<const SampleRow*> rows, std::span<const std::int64_t> at_sizes);
 };
 
+/// A gear with `free` in dimensions where it takes any size.
+std::vector<std::int64_t> resolved(const std::vector<std::int64_t>& gear,
+                                   const std::vector<std::int64_t>& free);
+
 /// What a row takes of queue_bytes.
 double queued_bytes(const ModelSpec& spec, const std::vector<std::int64_t>& sizes);
 

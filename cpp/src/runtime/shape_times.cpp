@@ -109,12 +109,9 @@ std::vector<Column> columns_of(const ShapedModel& model, const ShapePlan& shapes
       columns.push_back(column_at(model, shapes, std::move(sizes)));
   }
   for (std::size_t i = 0; i < shapes.size_gears.size(); ++i) {
-    Sizes sizes = shapes.size_gears[i];
-    for (std::size_t d = 0; d < sizes.size(); ++d) {
-      if (sizes[d] == 0) sizes[d] = model.sizes[d];
-    }
+    const Sizes& gear = shapes.size_gears[i];
     columns.push_back(
-        column_at(model, shapes, std::move(sizes), shapes.size_gears[i], shapes.gear_batches[i]));
+        column_at(model, shapes, resolved(gear, model.sizes), gear, shapes.gear_batches[i]));
   }
   return columns;
 }
