@@ -164,7 +164,10 @@ class Submitter(ABC):
         (self._runtime or self._start(None)).core.max_queue_delay = delay(seconds)
 
     def stats(self) -> Stats:
-        """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly."""
+        """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly.
+
+        Whoever has the answer to a request finds the request and its run in it.
+        """
         runtime = self._runtime or self._start(None)
         return Stats._of(
             runtime.core,

@@ -2,6 +2,7 @@
 // requests that are used again.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "model/exploration.hpp"
@@ -69,6 +70,43 @@ TEST(EndingModel, ARequestThatIsUsedAgainIsANewOne) {
       runtime->submit({2.0F});
     });
     schedule.thread("other", [runtime] { runtime->infer({3.0F}); });
+  });
+}
+
+TEST(EndingModel, WhoHasAnAnswerFindsItCounted) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup(1, 3, 1));
+    const auto answered = std::make_shared<std::uint64_t>(0);
+    for (const float value : {1.0F, 2.0F}) {
+      schedule.thread("caller", [runtime, answered, value, &schedule] {
+        runtime->infer({value});
+        const std::uint64_t least = ++*answered;
+        Stats stats;
+        (*runtime)->add_to(stats);
+        schedule.expect(stats.succeeded >= least, "each request to be counted");
+        schedule.expect(stats.batches >= least, "its run as well");
+        schedule.expect(stats.closed_full >= least, "and why its batch was closed");
+      });
+    }
+  });
+}
+
+TEST(EndingModel, WhoHasAnAnswerOfARerunFindsItCounted) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_runtime(schedule, ModelRuntime::setup());
+    const auto answered = std::make_shared<std::uint64_t>(0);
+    for (const float value : {1.0F, ModelRuntime::kPoison}) {
+      schedule.thread("caller", [runtime, answered, value, &schedule] {
+        wait_for_end(*runtime->submit({value}).request, kNever);
+        const std::uint64_t least = ++*answered;
+        Stats stats;
+        (*runtime)->add_to(stats);
+        schedule.expect(stats.succeeded + stats.failed >= least, "each request to be counted");
+        schedule.expect(stats.batches > stats.reruns, "the first run as well");
+        schedule.expect(stats.closed_full + stats.closed_idle == stats.batches - stats.reruns,
+                        "and why its batch was closed");
+      });
+    }
   });
 }
 

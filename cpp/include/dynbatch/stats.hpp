@@ -1,4 +1,5 @@
-// What a batcher has done so far: a snapshot, by value.
+// What a batcher has done so far: a snapshot, by value. Whoever has the answer to a request finds the request
+// and its run in it.
 #pragma once
 
 #include <cstddef>

@@ -42,7 +42,8 @@
   X(relaxed_pool)          /* a free request is published to nobody */     \
   X(weak_staged_publish)   /* a staged publish() is not seq_cst */         \
   X(takes_unready)         /* a staged batch takes what is not written */  \
-  X(weak_run_token)        /* a token is given back, and not seq_cst */
+  X(weak_run_token)        /* a token is given back, and not seq_cst */    \
+  X(counts_late)           /* stats() does not wait for what is answered */
 
 namespace dynbatch {
 

@@ -262,9 +262,14 @@ class Runtime {
   // runtime_lead.hpp: running a batch and ending its requests.
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
+  void end_failed(Taken& taken, bool on_caller, std::size_t count, OutputBlock<P>& outputs,
+                  Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept;
+  void begin_answers(std::uint32_t block) noexcept;
+  void end_answers(std::uint32_t block) noexcept;
   void note_run(const RunRecord& run) noexcept;
+  void note_failed(const Taken& taken, Record& record) noexcept;
   void unsafe_add_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
@@ -306,6 +311,7 @@ class Runtime {
 
   // runtime_close.hpp
   void cancel_queued(Lock& lock) noexcept;
+  void wait_until_counted() const noexcept;
   void unsafe_refuse_space() noexcept;
   bool unsafe_in_flight() const noexcept;
   bool unsafe_at_rest() const noexcept;
@@ -330,6 +336,8 @@ class Runtime {
   Queue queue_;
   // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
   std::vector<std::uint32_t> touched_rows_;
+  // [block]: odd while answers are given that the statistics may not know of. Written by whoever has taken it.
+  std::vector<typename P::template atomic<std::uint32_t>> answers_;
 
   // Written under the lock, read by publishers without it.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;  // free ones

@@ -37,11 +37,15 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
         some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
     // acquire: pairs with close.
     if (!live || cancelling_.load(std::memory_order_acquire)) {
+      begin_answers(taken.block);
       cancel(some);
+      end_answers(taken.block);
       continue;
     }
     if (!any_success && failures >= hopeless) {
+      begin_answers(taken.block);
       fail(some, taken.failure);
+      end_answers(taken.block);
       continue;
     }
     const Failure failure = Queue::kStages ? rerun_staged(taken, first, some, outputs)
@@ -52,7 +56,9 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
     }
     ++failures;
     if (range.last - range.first == 1) {
+      begin_answers(taken.block);
       fail(some, failure);
+      end_answers(taken.block);
     } else {
       const std::size_t half = range.first + (range.last - range.first) / 2;
       // Halves of the first half come after the other half: one success there shows that the
@@ -86,7 +92,9 @@ Failure Runtime<P, Queue>::rerun(std::uint32_t block, std::uint32_t first, std::
   note_run(run);
   if (fills()) release_rerun_block(rows.block);
   if (failure) return failure;
+  begin_answers(block);
   complete(parts, 0, outputs, false);
+  end_answers(block);
   for (AdoptedOutput& output : outputs.adopted) output.clear();
   return {};
 }

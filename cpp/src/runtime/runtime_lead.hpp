@@ -57,6 +57,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
   }
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire)) {
+    begin_answers(taken.block);
     cancel(parts);
     return;
   }
@@ -76,6 +77,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
     record.waits[record.wait_count++] = now - part.request->submitted_at;
   });
   if (end == 0) {
+    begin_answers(taken.block);
     cancel(parts);
     return;
   }
@@ -83,7 +85,8 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
   OutputBlock<P>& outputs = *ledger_->output_pool.acquire();
   // relaxed: nobody else knows the block. One hold is the run's own.
   outputs.readers.store(1, std::memory_order_relaxed);
-  if (!taken.failed_before) {
+  const bool ran = !taken.failed_before;
+  if (ran) {
     record.ran = true;
     record.run.on_caller = on_caller;
     taken.failure = execute({.memory = &input_memory_,
@@ -97,20 +100,35 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
                             outputs, record.run);
   }
   if (!taken.failure) {
+    begin_answers(taken.block);
     complete(parts, first, outputs, true);
-    // acquire: pairs with close, which has asked the run to end early.
-  } else if (cancelling_.load(std::memory_order_acquire)) {
+  } else {
+    end_failed(taken, on_caller, count, outputs, record);
+  }
+  if (ran) give_back(taken, outputs, record.run);
+  ledger_->output_pool.release(outputs);
+}
+
+/// Ends a batch of `count` parts whose run has failed, or leaves it to a worker.
+template <class P, class Queue>
+void Runtime<P, Queue>::end_failed(Taken& taken, bool on_caller, std::size_t count,
+                                   OutputBlock<P>& outputs, Record& record) noexcept {
+  const std::span<Part<P>> parts = queue_.parts(taken.block);
+  // acquire: pairs with close, which has asked the run to end early.
+  if (cancelling_.load(std::memory_order_acquire)) {
+    begin_answers(taken.block);
     cancel(parts);
   } else if (count == 1 || !executor_.reruns()) {
+    begin_answers(taken.block);
     fail(parts, taken.failure);
-  } else if (on_caller) {
-    taken.failed_before = true;
-    note_run(record.run);  // here, since the batch is finished elsewhere
   } else {
-    isolate(taken, outputs);
+    if (record.ran) note_failed(taken, record);  // before any of its requests is answered
+    if (on_caller) {
+      taken.failed_before = true;
+    } else {
+      isolate(taken, outputs);
+    }
   }
-  if (record.ran) give_back(taken, outputs, record.run);
-  ledger_->output_pool.release(outputs);
 }
 
 template <class P, class Queue>
@@ -312,10 +330,35 @@ void Runtime<P, Queue>::tell_all(R* to_tell, const Tally& tally) noexcept {
   }
 }
 
+/// stats() waits from here on until the batch is counted, or end_answers().
+template <class P, class Queue>
+void Runtime<P, Queue>::begin_answers(std::uint32_t block) noexcept {
+  if (DYNBATCH_MUTANT(counts_late)) return;
+  // relaxed: whoever has seen one of the answers sees this too. Nobody else writes it.
+  answers_[block].store(answers_[block].load(std::memory_order_relaxed) + 1,
+                        std::memory_order_relaxed);
+}
+
+template <class P, class Queue>
+void Runtime<P, Queue>::end_answers(std::uint32_t block) noexcept {
+  // release: pairs with wait_until_counted, which then reads the accounts. relaxed: as above.
+  answers_[block].store(answers_[block].load(std::memory_order_relaxed) + 1,
+                        std::memory_order_release);
+}
+
 template <class P, class Queue>
 void Runtime<P, Queue>::note_run(const RunRecord& run) noexcept {
   const Lock lock(mutex_);
   unsafe_add_run(run);
+}
+
+/// Counts a batch whose requests are to be run again.
+template <class P, class Queue>
+void Runtime<P, Queue>::note_failed(const Taken& taken, Record& record) noexcept {
+  const Lock lock(mutex_);
+  statistics_.add(taken.reason);
+  unsafe_add_run(record.run);
+  record.ran = false;
 }
 
 template <class P, class Queue>
@@ -336,8 +379,8 @@ void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) 
   if (!DYNBATCH_MUTANT(recycles_early)) queue_.unsafe_recycle(taken.block);
   --leading_;
   --runs_under_way_;
-  if (record.ran || taken.failed_before) statistics_.add(taken.reason);
   if (record.ran) {
+    statistics_.add(taken.reason);
     unsafe_add_run(record.run);
     if (record.run.alone) lone_runs_.note(record.run.run_time, record.run.lone_limit);
     if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
@@ -346,6 +389,8 @@ void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) 
     if constexpr (Queue::kStages) unsafe_trim_arena(record.run.ended_at);
   }
   unsafe_note_waits(record);
+  // relaxed: only its own thread has written it.
+  if (answers_[taken.block].load(std::memory_order_relaxed) % 2 == 1) end_answers(taken.block);
   if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
 }
