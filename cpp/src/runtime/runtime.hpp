@@ -262,14 +262,11 @@ class Runtime {
   // runtime_lead.hpp: running a batch and ending its requests.
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
-  void end_failed(Taken& taken, bool on_caller, std::size_t count, OutputBlock<P>& outputs,
-                  Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept;
   void begin_answers(std::uint32_t block) noexcept;
   void end_answers(std::uint32_t block) noexcept;
   void note_run(const RunRecord& run) noexcept;
-  void note_failed(const Taken& taken, Record& record) noexcept;
   void unsafe_add_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
                 bool may_lend) noexcept;
@@ -301,6 +298,9 @@ class Runtime {
   void answer_no_rows(R& request) noexcept;
 
   // runtime_isolate.hpp: finding what makes a batch fail.
+  void end_failed(Taken& taken, bool on_caller, std::size_t count, OutputBlock<P>& outputs,
+                  Record& record) noexcept;
+  void note_failed(const Taken& taken, Record& record) noexcept;
   void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
   Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
                 OutputBlock<P>& outputs) noexcept;

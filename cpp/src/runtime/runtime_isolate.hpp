@@ -10,6 +10,37 @@
 
 namespace dynbatch {
 
+/// Ends a batch of `count` parts whose run has failed, or leaves it to a worker.
+template <class P, class Queue>
+void Runtime<P, Queue>::end_failed(Taken& taken, bool on_caller, std::size_t count,
+                                   OutputBlock<P>& outputs, Record& record) noexcept {
+  const std::span<Part<P>> parts = queue_.parts(taken.block);
+  // acquire: pairs with close, which has asked the run to end early.
+  if (cancelling_.load(std::memory_order_acquire)) {
+    begin_answers(taken.block);
+    cancel(parts);
+  } else if (count == 1 || !executor_.reruns()) {
+    begin_answers(taken.block);
+    fail(parts, taken.failure);
+  } else {
+    if (record.ran) note_failed(taken, record);  // before any of its requests is answered
+    if (on_caller) {
+      taken.failed_before = true;
+    } else {
+      isolate(taken, outputs);
+    }
+  }
+}
+
+/// Counts a batch whose requests are to be run again.
+template <class P, class Queue>
+void Runtime<P, Queue>::note_failed(const Taken& taken, Record& record) noexcept {
+  const Lock lock(mutex_);
+  statistics_.add(taken.reason);
+  unsafe_add_run(record.run);
+  record.ran = false;
+}
+
 /// Runs the halves of a failed batch, and their halves, until the guilty requests are alone. If
 /// nothing at all succeeds, the executor is at fault, and all that remain fail.
 template <class P, class Queue>
