@@ -70,7 +70,7 @@ void register_batcher(py::module_& module) {
       .def_property_readonly("gears", [](const Core& self) { return self.batcher().gears(); })
       .def_property_readonly("report", [](const Core& self) { return self.batcher().report(); })
       .def("memory_plan", [](const Core& self) { return self.batcher().memory_plan(); })
-      .def("stats", &Core::stats, py::call_guard<py::gil_scoped_release>())
+      .def("stats", &Core::stats)
       .def_property_readonly("copied_arrays", &Core::copied_arrays)
       .def_property_readonly("runs_with_gil", &Core::runs_with_gil)
       .def_property(

@@ -166,7 +166,7 @@ class Submitter(ABC):
     def stats(self) -> Stats:
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly.
 
-        Whoever has the answer to a request finds the request and its run in it.
+        A run is counted before its requests are answered.
         """
         runtime = self._runtime or self._start(None)
         return Stats._of(

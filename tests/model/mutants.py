@@ -50,7 +50,7 @@ FOUND_BY = {
     "weak_staged_publish": "StagedModel.RequestsThatComeDuringARunAreSeenAfterIt",
     "takes_unready": "StagedModel.TakesEachRequestOnceItIsPublished",
     "weak_run_token": "StagedModel.NobodySleepsBesideAFreeToken",
-    "counts_late": "EndingModel.WhoHasAnAnswerFindsItCounted",
+    "counts_late": "EndingModel.WhoHasAnAnswerFindsItsRunCounted",
     "relaxed_publish": "ThreadSanitizer",
     "relaxed_end": "ThreadSanitizer",
     "relaxed_pool": "ThreadSanitizer",

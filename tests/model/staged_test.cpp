@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <vector>
 
 #include "model/exploration.hpp"
 #include "model/staged_runtime.hpp"
@@ -148,6 +149,24 @@ TEST(StagedModel, RequestsThatComeDuringARunAreSeenAfterIt) {
     runtime->let_runs_take_time();
     schedule.thread("caller", [runtime] { runtime->infer({1.0F}); });
     schedule.thread("submitter", [runtime] { runtime->submit({2.0F, 3.0F}); });
+  });
+}
+
+TEST(StagedModel, WhoHasAnAnswerFindsItsRunCounted) {
+  explore([](Schedule& schedule) {
+    const auto runtime = make_staged(schedule, {});
+    const auto answered = std::make_shared<std::uint64_t>(0);
+    for (std::size_t length = 1; length <= 2; ++length) {
+      schedule.thread("caller", [runtime, answered, length, &schedule] {
+        runtime->infer(std::vector<float>(length, 1.0F));
+        const std::uint64_t least = ++*answered;
+        Stats stats;
+        (*runtime)->add_to(stats);
+        schedule.expect(stats.batches >= least, "each run to be counted");
+        schedule.expect(stats.closed_idle + stats.closed_full == stats.batches,
+                        "and why its batch was closed");
+      });
+    }
   });
 }
 

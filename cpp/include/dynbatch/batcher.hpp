@@ -85,7 +85,6 @@ class DYNBATCH_EXPORT Batcher {
   bool is_staged() const noexcept;
   const LoadReport& report() const noexcept;
   MemoryPlan memory_plan() const;
-  /// Takes the lock that each batch takes, briefly. Waits for batches whose requests are being ended.
   Stats stats() const;
   void set_max_queue_delay(std::chrono::nanoseconds delay);
   std::chrono::nanoseconds max_queue_delay() const noexcept;

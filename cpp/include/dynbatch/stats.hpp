@@ -1,5 +1,4 @@
-// What a batcher has done so far: a snapshot, by value. Whoever has the answer to a request finds the request
-// and its run in it.
+// What a batcher has done so far: a snapshot, by value. A run is counted before its requests are answered.
 #pragma once
 
 #include <cstddef>

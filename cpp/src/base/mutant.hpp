@@ -43,7 +43,7 @@
   X(weak_staged_publish)   /* a staged publish() is not seq_cst */         \
   X(takes_unready)         /* a staged batch takes what is not written */  \
   X(weak_run_token)        /* a token is given back, and not seq_cst */    \
-  X(counts_late)           /* stats() does not wait for what is answered */
+  X(counts_late)           /* a run is counted once it is answered */
 
 namespace dynbatch {
 

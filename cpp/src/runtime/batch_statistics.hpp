@@ -25,7 +25,6 @@ struct RunRecord {
   Nanoseconds lone_limit = 0;  // above 0 if it ran with all CPUs: as LoneRuns::note takes it
   bool shrinks = false;
   Nanoseconds ended_at = 0;
-  std::size_t given_back_bytes = 0;
   std::uint64_t elements = 0;  // of models whose rows differ in shape
   std::uint64_t padded_elements = 0;
 };
@@ -61,7 +60,6 @@ struct BatchStatistics {
     runs_on_callers += run.on_caller ? 1 : 0;
     runs_alone += run.alone ? 1 : 0;
     shrinks += run.shrinks ? 1 : 0;
-    given_back_bytes += run.given_back_bytes;
     if (run.rows < batches_by_size.size()) ++batches_by_size[run.rows];
     run_time.add(run.run_time);
     brief_runs.add(run.run_time);

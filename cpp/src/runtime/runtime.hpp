@@ -204,6 +204,7 @@ class Runtime {
   struct Record {
     RunRecord run;
     bool ran = false;
+    std::size_t given_back_bytes = 0;  // after the run has been counted
     std::array<Nanoseconds, kSamples> waits{};
     std::size_t wait_count = 0;
   };
@@ -263,9 +264,9 @@ class Runtime {
   void lead(Taken& taken, R* own) noexcept;
   void run_batch(Taken& taken, bool on_caller, Record& record) noexcept;
   Failure execute(const RowRange& range, OutputBlock<P>& outputs, RunRecord& run) noexcept;
-  void give_back(const Taken& taken, OutputBlock<P>& outputs, RunRecord& run) noexcept;
-  void begin_answers(std::uint32_t block) noexcept;
-  void end_answers(std::uint32_t block) noexcept;
+  void give_back(const Taken& taken, OutputBlock<P>& outputs, Record& record) noexcept;
+  void note_batch(const Taken& taken, const Record& record) noexcept;
+  void unsafe_note_batch(const Taken& taken, const Record& record) noexcept;
   void note_run(const RunRecord& run) noexcept;
   void unsafe_add_run(const RunRecord& run) noexcept;
   void complete(std::span<Part<P>> parts, std::uint32_t first, OutputBlock<P>& outputs,
@@ -276,7 +277,6 @@ class Runtime {
   void cancel(std::span<Part<P>> parts) noexcept;
   void end_part(R& request, Tally& tally, R*& to_tell) noexcept;
   void tell_all(R* to_tell, const Tally& tally) noexcept;
-  void unsafe_note_waits(const Record& record) noexcept;
   void unsafe_finish(const Taken& taken, const Record& record) noexcept;
   void unsafe_trim_arena(Nanoseconds now) noexcept;
 
@@ -298,9 +298,6 @@ class Runtime {
   void answer_no_rows(R& request) noexcept;
 
   // runtime_isolate.hpp: finding what makes a batch fail.
-  void end_failed(Taken& taken, bool on_caller, std::size_t count, OutputBlock<P>& outputs,
-                  Record& record) noexcept;
-  void note_failed(const Taken& taken, Record& record) noexcept;
   void isolate(const Taken& taken, OutputBlock<P>& outputs) noexcept;
   Failure rerun(std::uint32_t block, std::uint32_t first, std::span<Part<P>> parts,
                 OutputBlock<P>& outputs) noexcept;
@@ -311,7 +308,6 @@ class Runtime {
 
   // runtime_close.hpp
   void cancel_queued(Lock& lock) noexcept;
-  void wait_until_counted() const noexcept;
   void unsafe_refuse_space() noexcept;
   bool unsafe_in_flight() const noexcept;
   bool unsafe_at_rest() const noexcept;
@@ -336,8 +332,6 @@ class Runtime {
   Queue queue_;
   // [block]: rows whose memory may be resident. Written under the lock, or by whoever has taken the block.
   std::vector<std::uint32_t> touched_rows_;
-  // [block]: odd while answers are given that the statistics may not know of. Written by whoever has taken it.
-  std::vector<typename P::template atomic<std::uint32_t>> answers_;
 
   // Written under the lock, read by publishers without it.
   alignas(kCacheLine) typename P::template atomic<std::uint32_t> permits_;  // free ones

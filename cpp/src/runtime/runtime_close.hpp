@@ -35,7 +35,6 @@ Runtime<P, Queue>::Runtime(Executor& executor, RuntimeSetup setup,
       rerun_memory_(input_memory_.layout(), fills() ? setup_.workers : 0),
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive, setup_.rotating_blocks),
       touched_rows_(setup_.blocks),
-      answers_(setup_.blocks),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay) {
   failed_.reserve(setup_.blocks);
@@ -71,7 +70,6 @@ Runtime<P, Queue>::Runtime(Executor& executor, StagedSetup staged, RuntimeSetup 
       queue_(setup_.blocks, setup_.block_rows, setup_.exclusive, staged.arena_bytes,
              static_cast<std::uint32_t>(setup_.workers) + kFailedBatches,
              Former(std::move(staged.former))),
-      answers_(setup_.workers + kFailedBatches),
       permits_(static_cast<std::uint32_t>(setup_.workers)),
       delay_(setup_.max_delay),
       shaped_lone_(std::move(staged.lone)) {
@@ -140,7 +138,6 @@ template <class P, class Queue>
 void Runtime<P, Queue>::cancel_queued(Lock& lock) noexcept {
   for (Taken taken; unsafe_take(taken, true); taken = Taken{}) {
     lock.unlock();
-    begin_answers(taken.block);
     cancel(queue_.parts(taken.block));
     lock.lock();
     unsafe_finish(taken, Record{});
@@ -244,21 +241,8 @@ void Runtime<P, Queue>::wait_for_workers(std::size_t count) noexcept {
   }
 }
 
-/// Whoever has an answer finds its batch in the statistics. The threads that are waited for do nothing
-/// meanwhile but end their requests, and never run a model.
-template <class P, class Queue>
-void Runtime<P, Queue>::wait_until_counted() const noexcept {
-  if (forked()) return;  // those threads are not there
-  for (const auto& answers : answers_) {
-    // acquire, both: pairs with end_answers.
-    const std::uint32_t turn = answers.load(std::memory_order_acquire);
-    while (turn % 2 == 1 && answers.load(std::memory_order_acquire) == turn) P::pause();
-  }
-}
-
 template <class P, class Queue>
 void Runtime<P, Queue>::add_to(Stats& stats) const {
-  wait_until_counted();
   stats.accepted = ledger_->accepted();
   stats.succeeded = ledger_->succeeded();
   stats.failed = ledger_->failed();

@@ -10,37 +10,6 @@
 
 namespace dynbatch {
 
-/// Ends a batch of `count` parts whose run has failed, or leaves it to a worker.
-template <class P, class Queue>
-void Runtime<P, Queue>::end_failed(Taken& taken, bool on_caller, std::size_t count,
-                                   OutputBlock<P>& outputs, Record& record) noexcept {
-  const std::span<Part<P>> parts = queue_.parts(taken.block);
-  // acquire: pairs with close, which has asked the run to end early.
-  if (cancelling_.load(std::memory_order_acquire)) {
-    begin_answers(taken.block);
-    cancel(parts);
-  } else if (count == 1 || !executor_.reruns()) {
-    begin_answers(taken.block);
-    fail(parts, taken.failure);
-  } else {
-    if (record.ran) note_failed(taken, record);  // before any of its requests is answered
-    if (on_caller) {
-      taken.failed_before = true;
-    } else {
-      isolate(taken, outputs);
-    }
-  }
-}
-
-/// Counts a batch whose requests are to be run again.
-template <class P, class Queue>
-void Runtime<P, Queue>::note_failed(const Taken& taken, Record& record) noexcept {
-  const Lock lock(mutex_);
-  statistics_.add(taken.reason);
-  unsafe_add_run(record.run);
-  record.ran = false;
-}
-
 /// Runs the halves of a failed batch, and their halves, until the guilty requests are alone. If
 /// nothing at all succeeds, the executor is at fault, and all that remain fail.
 template <class P, class Queue>
@@ -68,15 +37,11 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
         some, [&](std::uint32_t, Part<P>& part) { live = live || !part.request->is_done(); });
     // acquire: pairs with close.
     if (!live || cancelling_.load(std::memory_order_acquire)) {
-      begin_answers(taken.block);
       cancel(some);
-      end_answers(taken.block);
       continue;
     }
     if (!any_success && failures >= hopeless) {
-      begin_answers(taken.block);
       fail(some, taken.failure);
-      end_answers(taken.block);
       continue;
     }
     const Failure failure = Queue::kStages ? rerun_staged(taken, first, some, outputs)
@@ -87,9 +52,7 @@ void Runtime<P, Queue>::isolate(const Taken& taken, OutputBlock<P>& outputs) noe
     }
     ++failures;
     if (range.last - range.first == 1) {
-      begin_answers(taken.block);
       fail(some, failure);
-      end_answers(taken.block);
     } else {
       const std::size_t half = range.first + (range.last - range.first) / 2;
       // Halves of the first half come after the other half: one success there shows that the
@@ -123,9 +86,7 @@ Failure Runtime<P, Queue>::rerun(std::uint32_t block, std::uint32_t first, std::
   note_run(run);
   if (fills()) release_rerun_block(rows.block);
   if (failure) return failure;
-  begin_answers(block);
   complete(parts, 0, outputs, false);
-  end_answers(block);
   for (AdoptedOutput& output : outputs.adopted) output.clear();
   return {};
 }

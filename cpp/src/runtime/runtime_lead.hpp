@@ -32,7 +32,6 @@ void Runtime<P, Queue>::lead(Taken& taken, R* own) noexcept {
       const Lock lock(mutex_);
       const bool goes_on = !taken.failed_before && !own->is_done() && active_workers_ == 0;
       if (taken.failed_before) {
-        unsafe_note_waits(record);
         --runs_under_way_;
         failed_.push_back(std::move(taken));  // reserved; a worker isolates it
         unsafe_note_rest();                   // without workers, close() ends it
@@ -57,7 +56,6 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
   }
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire)) {
-    begin_answers(taken.block);
     cancel(parts);
     return;
   }
@@ -77,7 +75,6 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
     record.waits[record.wait_count++] = now - part.request->submitted_at;
   });
   if (end == 0) {
-    begin_answers(taken.block);
     cancel(parts);
     return;
   }
@@ -85,8 +82,7 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
   OutputBlock<P>& outputs = *ledger_->output_pool.acquire();
   // relaxed: nobody else knows the block. One hold is the run's own.
   outputs.readers.store(1, std::memory_order_relaxed);
-  const bool ran = !taken.failed_before;
-  if (ran) {
+  if (!taken.failed_before) {
     record.ran = true;
     record.run.on_caller = on_caller;
     taken.failure = execute({.memory = &input_memory_,
@@ -98,14 +94,21 @@ void Runtime<P, Queue>::run_batch(Taken& taken, bool on_caller, Record& record) 
                              .alone = taken.alone,
                              .shrinks = taken.shrinks},
                             outputs, record.run);
+    note_batch(taken, record);
   }
   if (!taken.failure) {
-    begin_answers(taken.block);
     complete(parts, first, outputs, true);
+    // acquire: pairs with close, which has asked the run to end early.
+  } else if (cancelling_.load(std::memory_order_acquire)) {
+    cancel(parts);
+  } else if (count == 1 || !executor_.reruns()) {
+    fail(parts, taken.failure);
+  } else if (on_caller) {
+    taken.failed_before = true;
   } else {
-    end_failed(taken, on_caller, count, outputs, record);
+    isolate(taken, outputs);
   }
-  if (ran) give_back(taken, outputs, record.run);
+  if (record.ran) give_back(taken, outputs, record);
   ledger_->output_pool.release(outputs);
 }
 
@@ -168,14 +171,14 @@ Failure Runtime<P, Queue>::execute(const RowRange& range, OutputBlock<P>& output
 /// rows behind those of this run, which nobody else knows of until the blocks are used again.
 template <class P, class Queue>
 void Runtime<P, Queue>::give_back(const Taken& taken, OutputBlock<P>& outputs,
-                                  RunRecord& run) noexcept {
-  const std::uint32_t run_rows = run.rows + run.padded_rows;
+                                  Record& record) noexcept {
+  const std::uint32_t run_rows = record.run.rows + record.run.padded_rows;
   const auto trim = [&](std::uint32_t& touched, std::uint32_t used, GearMemory& memory,
                         std::uint32_t block) {
     touched = std::max(touched, used);
     const std::uint32_t kept = std::max(taken.kept_rows, used);
     if (touched <= kept || taken.failure) return false;
-    run.given_back_bytes += memory.give_back(block, kept, touched);
+    record.given_back_bytes += memory.give_back(block, kept, touched);
     touched = kept;
     return true;
   };
@@ -308,20 +311,22 @@ void Runtime<P, Queue>::tell_all(R* to_tell, const Tally& tally) noexcept {
   }
 }
 
-/// stats() waits from here on until the batch is counted, or end_answers().
+/// Before any request of the batch is answered, so that whoever has an answer finds its run in stats().
 template <class P, class Queue>
-void Runtime<P, Queue>::begin_answers(std::uint32_t block) noexcept {
-  if (DYNBATCH_MUTANT(counts_late)) return;
-  // relaxed: whoever has seen one of the answers sees this too. Nobody else writes it.
-  answers_[block].store(answers_[block].load(std::memory_order_relaxed) + 1,
-                        std::memory_order_relaxed);
+void Runtime<P, Queue>::note_batch(const Taken& taken, const Record& record) noexcept {
+  const Lock lock(mutex_);
+  if (!DYNBATCH_MUTANT(counts_late)) unsafe_note_batch(taken, record);
 }
 
 template <class P, class Queue>
-void Runtime<P, Queue>::end_answers(std::uint32_t block) noexcept {
-  // release: pairs with wait_until_counted, which then reads the accounts. relaxed: as above.
-  answers_[block].store(answers_[block].load(std::memory_order_relaxed) + 1,
-                        std::memory_order_release);
+void Runtime<P, Queue>::unsafe_note_batch(const Taken& taken, const Record& record) noexcept {
+  statistics_.add(taken.reason);
+  unsafe_add_run(record.run);
+  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+  if (record.run.alone) lone_runs_.note(record.run.run_time, record.run.lone_limit);
+  if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
+    shrinks_next_ = true;
+  }
 }
 
 template <class P, class Queue>
@@ -337,11 +342,6 @@ void Runtime<P, Queue>::unsafe_add_run(const RunRecord& run) noexcept {
   brief_rows_.store(statistics_.brief_runs.are_brief() ? run.rows : 0, std::memory_order_relaxed);
 }
 
-template <class P, class Queue>
-void Runtime<P, Queue>::unsafe_note_waits(const Record& record) noexcept {
-  for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
-}
-
 /// The batch is over: its block is free again, and whoever waited for room gets it.
 template <class P, class Queue>
 void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) noexcept {
@@ -349,17 +349,10 @@ void Runtime<P, Queue>::unsafe_finish(const Taken& taken, const Record& record) 
   --leading_;
   --runs_under_way_;
   if (record.ran) {
-    statistics_.add(taken.reason);
-    unsafe_add_run(record.run);
-    if (record.run.alone) lone_runs_.note(record.run.run_time, record.run.lone_limit);
-    if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
-      shrinks_next_ = true;
-    }
+    if (DYNBATCH_MUTANT(counts_late)) unsafe_note_batch(taken, record);
+    statistics_.given_back_bytes += record.given_back_bytes;
     if constexpr (Queue::kStages) unsafe_trim_arena(record.run.ended_at);
   }
-  unsafe_note_waits(record);
-  // relaxed: only its own thread has written it.
-  if (answers_[taken.block].load(std::memory_order_relaxed) % 2 == 1) end_answers(taken.block);
   if (!DYNBATCH_MUTANT(forgets_space)) unsafe_serve_space();
   unsafe_note_rest();
 }

@@ -90,7 +90,6 @@ void Runtime<P, Queue>::run_staged_batch(Taken& taken, bool on_caller, Record& r
   // acquire: pairs with close.
   if (cancelling_.load(std::memory_order_acquire) || staging.parts.empty()) {
     release_staging(staging);
-    begin_answers(taken.block);
     cancel(parts);
     return;
   }
@@ -101,13 +100,22 @@ void Runtime<P, Queue>::run_staged_batch(Taken& taken, bool on_caller, Record& r
     record.ran = true;
     record.run.on_caller = on_caller;
     taken.failure = execute_staged(staging, taken, outputs, record.run);
+    note_batch(taken, record);
   }
-  if (!taken.failure) {
-    begin_answers(taken.block);
-    complete_staged(parts, staging, outputs, true);
-  }
+  if (!taken.failure) complete_staged(parts, staging, outputs, true);
   release_staging(staging);
-  if (taken.failure) end_failed(taken, on_caller, count, outputs, record);
+  if (taken.failure) {
+    // acquire: pairs with close, which has asked the run to end early.
+    if (cancelling_.load(std::memory_order_acquire)) {
+      cancel(parts);
+    } else if (count == 1 || !executor_.reruns()) {
+      fail(parts, taken.failure);
+    } else if (on_caller) {
+      taken.failed_before = true;
+    } else {
+      isolate(taken, outputs);
+    }
+  }
   ledger_->output_pool.release(outputs);
 }
 
@@ -251,18 +259,12 @@ Failure Runtime<P, Queue>::rerun_staged(const Taken& taken, std::uint32_t first,
   list_parts(staging, taken.block, first, parts);
   Failure failure;
   if (staging.parts.empty()) {
-    begin_answers(taken.block);
     cancel(parts);  // given up meanwhile
-    end_answers(taken.block);
   } else {
     RunRecord run{.rerun = true};
     failure = execute_staged(staging, taken, outputs, run);
     note_run(run);
-    if (!failure) {
-      begin_answers(taken.block);
-      complete_staged(parts, staging, outputs, false);
-      end_answers(taken.block);
-    }
+    if (!failure) complete_staged(parts, staging, outputs, false);
   }
   for (AdoptedOutput& output : outputs.adopted) output.clear();
   release_staging(staging);
