@@ -166,7 +166,7 @@ class Submitter(ABC):
     def stats(self) -> Stats:
         """What has been done so far: a snapshot. Takes the lock that each batch takes, briefly.
 
-        A run is counted before its requests are answered.
+        A run is counted before its requests are answered; how they ended may follow a moment after.
         """
         runtime = self._runtime or self._start(None)
         return Stats._of(

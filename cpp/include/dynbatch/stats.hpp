@@ -1,4 +1,5 @@
-// What a batcher has done so far: a snapshot, by value. A run is counted before its requests are answered.
+// What a batcher has done so far: a snapshot, by value. A run is counted before its requests are
+// answered; given_back_bytes, runs_under_way and how requests ended may follow a moment after.
 #pragma once
 
 #include <cstddef>

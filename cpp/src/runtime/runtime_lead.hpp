@@ -323,6 +323,7 @@ void Runtime<P, Queue>::unsafe_note_batch(const Taken& taken, const Record& reco
   statistics_.add(taken.reason);
   unsafe_add_run(record.run);
   for (std::size_t i = 0; i < record.wait_count; ++i) statistics_.queue_wait.add(record.waits[i]);
+  if (record.run.failed) return;  // its time and rows say nothing about others
   if (record.run.alone) lone_runs_.note(record.run.run_time, record.run.lone_limit);
   if (lower_gear_.note(record.run.rows + record.run.padded_rows, record.run.ended_at)) {
     shrinks_next_ = true;

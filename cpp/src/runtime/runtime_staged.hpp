@@ -262,7 +262,7 @@ Failure Runtime<P, Queue>::rerun_staged(const Taken& taken, std::uint32_t first,
     cancel(parts);  // given up meanwhile
   } else {
     RunRecord run{.rerun = true};
-    failure = execute_staged(staging, taken, outputs, run);
+    failure = execute_staged(staging, Taken{}, outputs, run);  // not alone, and shrinks nothing
     note_run(run);
     if (!failure) complete_staged(parts, staging, outputs, false);
   }

@@ -45,6 +45,22 @@ TEST(RuntimeClose, ClosedRuntimeNoticesRoomAtOnce) {
   EXPECT_THAT(contexts, ElementsAre(&context));
 }
 
+TEST(RuntimeClose, BatchThatFailedOnItsCallerIsCountedOnce) {
+  Driven runtime(setup_of(2, 2, kDelay),
+                 [](const Batch&, RunOutputs&) { return failed("poison"); });
+  const auto waits = runtime.submit({1.0F});
+  const auto leads = runtime.lead({2.0F});  // and leaves what failed to a worker, which never comes
+  EXPECT_FALSE(waits.done() || leads.done());
+  runtime->close(false);
+  EXPECT_EQ(waits.wait(), ErrorCode::cancelled);
+  EXPECT_EQ(leads.wait(), ErrorCode::cancelled);
+  const Stats stats = runtime.stats();
+  EXPECT_EQ(stats.batches, 1U);
+  EXPECT_EQ(stats.failed_runs, 1U);
+  EXPECT_EQ(stats.closed_full, 1U);
+  EXPECT_EQ(stats.closed_drain, 0U);
+}
+
 TEST(RuntimeClose, CloseNoticesThoseThatWaitForRoom) {
   Driven runtime(setup_of(2, 1));
   CompletionList<HookedPlatform> port;

@@ -1,6 +1,7 @@
 // Batches of rows of different lengths: what shares a run, and that everybody gets their own.
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <thread>
@@ -237,6 +238,21 @@ TEST(StagedRuntime, FailedRunIsolatesTheGuilty) {
     }
   }
   EXPECT_GT(held.batcher.stats().reruns, 0U);
+}
+
+TEST(StagedRuntime, OfAFailedBatchOnlyTheFirstRunShrinks) {
+  BatchingOptions options = padded_to_longest();
+  options.max_batch_size = 2;
+  options.max_queue_delay = std::chrono::seconds(10);
+  HeldLines held(options);
+  const Ticket bad = held.submit({HeldLines::kPoison});
+  const Ticket good = held.submit(row_of(2));
+  EXPECT_EQ(answer_of(good), doubled(row_of(2)));
+  bad.wait();
+  const Stats stats = held.batcher.stats();
+  EXPECT_EQ(stats.closed_full, 1U);
+  EXPECT_EQ(stats.reruns, 2U);
+  EXPECT_EQ(stats.shrinks, 1U);
 }
 
 TEST(StagedRuntime, RowThatFailsHarmsNoOther) {
